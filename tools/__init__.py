@@ -1,0 +1,1 @@
+"""What runs on the PC: builds, the printer twin, benches, plots."""

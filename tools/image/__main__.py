@@ -1,0 +1,25 @@
+"""python -m tools.image [WHAT ...]: builds; see --help."""
+
+import argparse
+
+from tools import paths
+from tools.image import build
+from tools.steps import main
+
+
+def run():
+    boards = paths.board_names()
+    parser = argparse.ArgumentParser(prog="python -m tools.image", description="Builds MicroPython and the firmware's images.")
+    parser.add_argument(
+        "what", nargs="*", default=["all"],
+        help=f"all, plain (MicroPython alone), unix (MicroPython for this machine), mpy-cross, or a board: {', '.join(boards)}",
+    )
+    made = {"plain": lambda: build.image("plain"), "unix": build.unix, "mpy-cross": build.mpy_cross}
+    wanted = parser.parse_args().what
+    if "all" in wanted:
+        wanted = [*made, *boards]
+    for name in wanted:
+        print(made[name]() if name in made else build.image(name))
+
+
+main(run)

@@ -1,0 +1,8 @@
+// Raspberry Pi Pico: RP2040, 2 MB flash.
+#define MICROPY_HW_BOARD_NAME "Adder on Pico"
+#define MICROPY_HW_USB_MANUFACTURER_STRING "Adder"
+#define MICROPY_HW_USB_PRODUCT_FS_STRING "Adder 3D printer (Pico)"
+#define MICROPY_HW_USB_CDC_INTERFACE_STRING "G-code"
+
+// The upper 1408 KB of the 2 MB are the file system (settings, macros); the image must stay below 640 KB.
+#define MICROPY_HW_FLASH_STORAGE_BYTES (1408 * 1024)
