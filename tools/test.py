@@ -1,0 +1,26 @@
+"""python -m tools.test [pytest arguments]: builds everything that the tests use, checks the style, runs all tests."""
+
+import os
+import subprocess
+import sys
+
+from tools import paths
+from tools.image import build
+from tools.steps import main, run
+
+WORKERS = str(max(2, os.cpu_count() or 2))
+
+
+def test():
+    ruff = [sys.executable, "-m", "ruff"]
+    run("ruff", [*ruff, "check", "--no-cache", paths.ROOT], hint="make lint shows all of it")
+    build.mpy_cross()
+    build.unix()
+    for board in (paths.PLAIN, *paths.board_names()):
+        build.image(board)
+    command = [sys.executable, "-m", "pytest", "-n", WORKERS, *sys.argv[1:]]
+    return subprocess.run(command, cwd=paths.ROOT).returncode
+
+
+if __name__ == "__main__":
+    main(test)
