@@ -14,7 +14,7 @@ from tools.steps import ToolError, main, say
 LABEL = "RPI-RP2"
 INFO = "INFO_UF2.TXT"
 PLACES = ("/media", "/run/media", "/mnt", "/Volumes")
-# The firmware and MicroPython go into the boot loader when their port is opened at this rate.
+# Our image goes into the boot loader when its port is opened at this rate; stock MicroPython is asked by mpremote.
 TOUCH_BAUD = 1200
 WAIT_S = 10
 
@@ -68,11 +68,16 @@ def flash():
     if port and not drive:
         say(f"asking the board at {port} to start its boot loader")
         _touch(port)
-        drive = _wait(WAIT_S)
+        drive = _wait(WAIT_S / 2)
+        if not drive:
+            ask = [sys.executable, "-m", "mpremote", "connect", port, "bootloader"]
+            subprocess.run(ask, capture_output=True, timeout=60)
+            drive = _wait(WAIT_S)
     if not drive:
         raise ToolError(
-            f"no drive {LABEL} found: hold BOOTSEL (SKR Pico: put the Boot jumper on and press Reset) while the board starts,"
-            f" then again; or, if it runs MicroPython: make flash PORT=/dev/ttyACM0; or copy {uf2.relative_to(paths.ROOT)} yourself"
+            f"no drive {LABEL} found: hold BOOTSEL (SKR Pico: put the Boot jumper on and press Reset) while the board"
+            " starts, then again; or, if it runs MicroPython: make flash PORT=/dev/ttyACM0;"
+            f" or copy {uf2.relative_to(paths.ROOT)} yourself"
         )
     try:
         with (drive / uf2.name).open("wb") as out:

@@ -1,7 +1,7 @@
 """Steps of a build: what runs, for how long, with the output in a log file.
 
-Works with the standard library alone, because it also runs before anything is installed; with `rich` and a terminal it
-shows a spinner with the time that the step has taken so far.
+Works with the standard library alone, because it also runs before anything is installed; with `rich` and a
+terminal it shows a spinner with the time that the step has taken so far.
 """
 
 import os
@@ -59,8 +59,8 @@ def _execute(command, log, cwd, env):
 def run(name, *commands, cwd=None, env=None, hint=""):
     """Run `commands` (argument lists) one after the other as the step `name`.
 
-    Their output goes to build/log/<name>.log. `env` is added to the environment. Raises ToolError with the log's last lines
-    and `hint` if one of them fails.
+    Their output goes to build/log/<name>.log. `env` is added to the environment. Raises ToolError with the log's
+    last lines and `hint` if one of them fails.
     """
     LOGS.mkdir(parents=True, exist_ok=True)
     log = LOGS / ("".join(c if c.isalnum() or c in "-." else "_" for c in name) + ".log")

@@ -9,10 +9,12 @@ from tools.steps import main
 
 def run():
     boards = paths.board_names()
-    parser = argparse.ArgumentParser(prog="python -m tools.image", description="Builds MicroPython and the firmware's images.")
+    description = "Builds MicroPython and the firmware's images."
+    parser = argparse.ArgumentParser(prog="python -m tools.image", description=description)
     parser.add_argument(
         "what", nargs="*", default=["all"],
-        help=f"all, plain (MicroPython alone), unix (MicroPython for this machine), mpy-cross, or a board: {', '.join(boards)}",
+        help="all, plain (MicroPython alone), unix (MicroPython for this machine), mpy-cross,"
+        f" or a board: {', '.join(boards)}",
     )
     made = {"plain": lambda: build.image("plain"), "unix": build.unix, "mpy-cross": build.mpy_cross}
     wanted = parser.parse_args().what

@@ -79,10 +79,10 @@ def unix():
     if not stamp.fresh():
         packages.ensure(packages.HOST)
         source = sources.tree()
-        switches = ["MICROPY_PY_SSL=0", "MICROPY_SSL_MBEDTLS=0", "MICROPY_PY_BTREE=0", "MICROPY_PY_FFI=0", "FROZEN_MANIFEST="]
+        off = [f"MICROPY_{name}=0" for name in ("PY_SSL", "SSL_MBEDTLS", "PY_BTREE", "PY_FFI")]
         run(
             "MicroPython for this machine",
-            ["make", "-C", source / "ports/unix", JOBS, *switches, f"BUILD={folder / 'obj'}"],
+            ["make", "-C", source / "ports/unix", JOBS, *off, "FROZEN_MANIFEST=", f"BUILD={folder / 'obj'}"],
             env=_environment(),
         )
         shutil.copy2(folder / "obj/micropython", paths.UNIX)

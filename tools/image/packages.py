@@ -56,7 +56,7 @@ def install(names):
         return
     command = f"apt-get install --no-install-recommends {' '.join(names)}"
     if shutil.which("apt-get") is None:
-        raise ToolError(f"missing: {', '.join(names)} (names of Debian); install them with your system's package manager")
+        raise ToolError(f"missing: {', '.join(names)} (Debian's names); install them with your package manager")
     root = as_root()
     if root is None:
         raise ToolError(f"missing: {', '.join(names)}; install as root: {command}")

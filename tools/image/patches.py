@@ -34,8 +34,8 @@ def _place_native_code(text):
     """Frozen viper and assembler code: into RAM, on whole words.
 
     In flash it would share the 16 KB cache with the interpreter, so its speed would depend on what ran before. And on
-    ARMv6-M it loads constants relative to the program counter rounded down to a word, so at an odd halfword, where it may
-    come to lie with the two bytes' alignment that is asked for, it would load wrong ones.
+    ARMv6-M it loads constants relative to the program counter rounded down to a word: at an odd halfword, where the two
+    bytes' alignment that is asked for may put it, it would load wrong ones.
     """
-    text = text.replace(r'section(".text,\\"ax\\",%progbits', r'section(".time_critical.frozen,\\"ax\\",%progbits')
+    text = text.replace(r'(".text,\\"ax\\",%progbits', r'(".time_critical.frozen,\\"ax\\",%progbits')
     return text.replace("__attribute__ ((aligned (2)))", "__attribute__ ((aligned (4)))")

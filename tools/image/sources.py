@@ -24,6 +24,10 @@ RECIPE = 3
 APT = BUILD / "apt"
 TREE = SOURCES / "micropython"
 STAMP = SOURCES / "stamp"
+OWN_TREES = (
+    "set MICROPYTHON_DIR to a tree of MicroPython 1.25 or later with its submodules"
+    " (there: make -C ports/rp2 submodules); PICO_SDK_PATH too if the Pico SDK lies elsewhere"
+)
 KEYRINGS = Path("/usr/share/keyrings")
 
 
@@ -79,7 +83,8 @@ class PrivateApt:
             "-o", f"Dir::Cache={APT / 'cache'}",
             "-o", "APT::Sandbox::User=root",
         ]
-        self.options = [*self.state, "-o", f"Dir::Etc::SourceList={self.sources}", "-o", "Dir::Etc::SourceParts=/dev/null"]
+        ours = ["-o", f"Dir::Etc::SourceList={self.sources}", "-o", "Dir::Etc::SourceParts=/dev/null"]
+        self.options = [*self.state, *ours]
 
     def archives(self):
         """(address, release, components) of the system's own archive; addresses come only from its configuration."""
@@ -91,16 +96,18 @@ class PrivateApt:
         found = {}
         for line in targets:
             address, release, component, created = line.split("|")
-            if created == "Packages" and "-" not in release and "/" not in release and address.startswith(("http", "file", "copy")):
+            # "-": updates, security, backports; "/": archives without components.
+            if created == "Packages" and not set("-/") & set(release):
                 found.setdefault((address, release), []).append(component)
         if not found:
-            raise ToolError("apt has no package source; set MICROPYTHON_DIR and PICO_SDK_PATH to trees of your own")
+            raise ToolError(f"apt has no package source; {OWN_TREES}")
         (address, release), components = next(iter(found.items()))
         return address, release, sorted(set(components))
 
     def _targets(self, options):
         form = "$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$(CREATED_BY)"
-        out = subprocess.run(["apt-get", *options, "indextargets", "--format", form], capture_output=True, text=True).stdout
+        command = ["apt-get", *options, "indextargets", "--format", form]
+        out = subprocess.run(command, capture_output=True, text=True).stdout
         return [line for line in out.splitlines() if line.count("|") == 3]
 
     def use(self, address, release, components):
@@ -142,7 +149,7 @@ def _system():
 
 def _fetch():
     if shutil.which("apt-get") is None or not Path("/etc/os-release").exists():
-        raise ToolError("no apt-get here: set MICROPYTHON_DIR and PICO_SDK_PATH to trees of your own (MicroPython 1.25, SDK 2.1.1)")
+        raise ToolError(f"no apt-get here; {OWN_TREES}")
     apt = PrivateApt()
     address, release, components = apt.archives()
     releases = [release]
@@ -160,10 +167,7 @@ def _fetch():
             break
     else:
         wanted = ", ".join(f"{n} >= {v}" for n, v in {**SOURCE_PACKAGE, **BINARY_PACKAGES}.items())
-        raise ToolError(
-            f"{release} does not have {wanted}; set MICROPYTHON_DIR to a MicroPython 1.25 tree (with its submodules)"
-            " and PICO_SDK_PATH to a Pico SDK 2.1.1"
-        )
+        raise ToolError(f"{release} does not have {wanted}; {OWN_TREES}")
     run(
         "fetch MicroPython, Pico SDK, TinyUSB",
         ["apt-get", *apt.options, "source", "--download-only", *SOURCE_PACKAGE],
