@@ -1,0 +1,33 @@
+"""Exact integer arithmetic that does not fit into 32 bits.
+
+On the RP2040 the functions are inline assembler (a few us each, no allocation); everywhere else plain Python
+integers do the same. The tests compare both on the emulated board.
+"""
+
+import sys
+
+if sys.platform == "rp2":
+    from adder.hal.fixmath_thumb import isqrt, muldiv
+else:
+
+    def muldiv(a, b, c):
+        """a * b // c with a 62-bit product.
+
+        Range: 0 <= a, b < 2**31, 0 < c < 2**31, and a result below 2**30. Nothing is checked.
+        """
+        return a * b // c
+
+    def isqrt(n):
+        """Largest integer whose square is not above n, 0 <= n < 2**30."""
+        root = 0
+        bit = 1 << 28
+        while bit > n:
+            bit >>= 2
+        while bit:
+            if n >= root + bit:
+                n -= root + bit
+                root = (root >> 1) + bit
+            else:
+                root >>= 1
+            bit >>= 2
+        return root

@@ -1,0 +1,53 @@
+"""Inline assembler (ARMv6-M) behind `adder.fixmath`: the Cortex-M0+ has neither a long product nor a division."""
+
+import micropython
+
+
+@micropython.asm_thumb
+def muldiv(r0, r1, r2):
+    # 64-bit product into r3:r0, from 16-bit halves; a, b < 2**31 keeps the two middle products below 2**32
+    lsr(r3, r0, 16)  # r3 = high half of a
+    uxth(r4, r0)  # r4 = low half of a
+    lsr(r5, r1, 16)  # r5 = high half of b
+    uxth(r6, r1)  # r6 = low half of b
+    mov(r0, r4)
+    mul(r0, r6)  # r0 = low * low
+    mul(r4, r5)  # r4 = low * high
+    mul(r6, r3)  # r6 = high * low
+    mul(r3, r5)  # r3 = high * high
+    add(r4, r4, r6)
+    lsl(r5, r4, 16)
+    lsr(r4, r4, 16)
+    add(r0, r0, r5)
+    adc(r3, r4)
+    # restoring division, one quotient bit a round: r3 = remainder, r0 = dividend out, quotient in
+    mov(r5, 32)
+    label(BIT)
+    add(r0, r0, r0)
+    adc(r3, r3)
+    cmp(r3, r2)
+    bcc(LESS)
+    sub(r3, r3, r2)
+    add(r0, 1)
+    label(LESS)
+    sub(r5, 1)
+    bne(BIT)
+
+
+@micropython.asm_thumb
+def isqrt(r0):
+    # digit by digit: r0 = rest, r1 = root, r2 = place value, r3 = trial
+    mov(r1, 0)
+    mov(r2, 1)
+    lsl(r2, r2, 28)
+    label(PLACE)
+    add(r3, r1, r2)
+    lsr(r1, r1, 1)
+    cmp(r0, r3)
+    bcc(LESS)
+    sub(r0, r0, r3)
+    add(r1, r1, r2)
+    label(LESS)
+    lsr(r2, r2, 2)
+    bne(PLACE)
+    mov(r0, r1)

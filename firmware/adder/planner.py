@@ -1,0 +1,354 @@
+"""Look-ahead planner: turns moves into blocks and gives every block the highest speeds that the limits allow.
+
+A ring of blocks waits here until the slicer takes them. Adding a block computes its length, its nominal speed and
+acceleration under the limits of each axis, and the highest speed at the junction with the block before it (junction
+deviation, or classic jerk); then a backward and a forward pass over the ring settle the entry speeds, so that the machine
+can always stop at the end of what is known. A block that the slicer has taken is sealed: it is not in the ring any more,
+and the speed at its end is the fixed entry speed of the next one.
+
+Units, chosen so that everything fits 31 bits: length 10 nm; speed 10 nm/s; acceleration mm/s^2; squared speed
+(mm/s)^2 / 256 ("v2"), so at most 1448 mm/s; unit vectors 1/32768.
+"""
+
+from array import array
+
+from micropython import const
+import micropython
+
+from adder.fixmath import isqrt, muldiv
+
+# Fields of a block; adder/slicer.py reads the same layout.
+BLOCK_FIELDS = 16
+_LENGTH = const(0)  # 10 nm
+_SPEED = const(1)  # nominal, 10 nm/s
+_ACCEL = const(2)  # mm/s^2
+_NOMINAL_V2 = const(3)
+_JUNCTION_V2 = const(4)  # upper limit at the entry
+_ENTRY_V2 = const(5)  # planned
+_GAIN_V2 = const(6)  # 2 a L: how much v2 can change over the block
+_EVENTS = const(7)  # number of the last event that is due when the block begins
+_STEPS = const(8)  # 4 motors, signed
+_STRIDE = const(16)
+
+BLOCKS = 32
+_MASK = const(31)
+
+# Planner state
+STATE_FIELDS = 16
+_HEAD = const(0)  # next free block, counts up for ever
+_TAIL = const(1)  # first block that the slicer has not taken
+_FIXED_V2 = const(2)  # speed at the end of the last sealed block
+_EVENT = const(3)
+_PREV_NOMINAL_V2 = const(4)
+_PREV_ACCEL = const(5)
+_PREV_UNIT = const(8)  # 4 entries, signed
+
+# A request, as `plan` reads it
+REQUEST_FIELDS = 16
+_R_DELTA = const(0)  # 4 axes, 10 nm
+_R_MOTOR = const(4)  # the same after linear kinematics
+_R_SPEED = const(8)  # 10 nm/s
+_R_ACCEL = const(9)
+_R_UNIT = const(12)  # scratch: 4 entries
+
+# Limits
+LIMIT_FIELDS = 32
+_L_SPEED = const(0)  # 4 axes, 10 nm/s
+_L_ACCEL = const(4)  # 4 axes, mm/s^2
+_L_JERK = const(8)  # 4 axes, mm/s / 64
+_L_DEVIATION = const(12)  # um; junction deviation
+_L_CLASSIC = const(13)  # 1: classic jerk, 0: junction deviation
+_L_STEPS_MM = const(16)  # 4 motors, steps per 1000 mm
+_L_REST = const(20)  # 4 motors: remainder of the conversion to steps, 0 .. 10**8 - 1
+_L_STEP_RATE = const(24)  # 4 motors: highest steps/s the driver takes
+
+_V2_MAX = const(0x1FFFFFFF)
+_STEPS_MAX = const(200000)  # per block and motor: the slicer carries 12 fraction bits and a sign
+_SECONDS_MAX = const(40)
+_DEN = const(100000000)  # 10 nm * steps per metre -> steps
+
+
+@micropython.viper
+def plan(pl: ptr32, blk: ptr32, rq: ptr32, lim: ptr32) -> int:
+    """Add the move in `rq` to the ring; the caller has made sure that there is room.
+
+    Returns 0 when the block was added, -1 when it makes no step (the fractions of steps are kept), or the number of equal
+    parts (2 or more) that it must be made in because it is too long for one block; then nothing was changed.
+    """
+    # Length: Euclidean over X Y Z, or E alone; scaled so that the squares fit.
+    big = 0
+    i = 0
+    while i < 3:
+        d = rq[i]
+        if d < 0:
+            d = 0 - d
+        if d > big:
+            big = d
+        i += 1
+    shift = 0
+    while (big >> shift) > 16383:
+        shift += 1
+    total = 0
+    i = 0
+    while i < 3:
+        d = rq[i]
+        if d < 0:
+            d = 0 - d
+        d = d >> shift
+        total += d * d
+        i += 1
+    length = int(isqrt(total)) << shift
+    speed = rq[_R_SPEED]
+    d = rq[3]
+    if d < 0:
+        d = 0 - d
+    if d > length:
+        # Mostly extrusion: the path is measured along E, the feedrate keeps its meaning on X Y Z where there is any.
+        if length > 0:
+            ratio = d // length
+            if ratio > 0x0FFFFFFF // speed:
+                speed = 0x0FFFFFFF
+            else:
+                speed = speed * ratio
+        length = d
+    if length == 0:
+        return -1
+
+    # Unit vector, and the limits of each axis
+    accel = rq[_R_ACCEL]
+    shift = 0
+    while (length >> shift) > 32767:
+        shift += 1
+    i = 0
+    while i < 4:
+        d = rq[i]
+        sign = 1
+        if d < 0:
+            d = 0 - d
+            sign = -1
+        u = ((d >> shift) << 15) // (length >> shift)
+        if u > 32768:
+            u = 32768
+        rq[_R_UNIT + i] = u * sign
+        if u > 3:
+            top = lim[_L_SPEED + i]
+            if ((speed >> 13) * u) >> 2 >= top:
+                speed = int(muldiv(top, 32768, u))
+            most = (lim[_L_ACCEL + i] << 13) // (u >> 2)
+            if accel > most:
+                accel = most
+        i += 1
+    if accel < 1:
+        accel = 1
+    if speed < 1:
+        speed = 1
+
+    # Too long for one block: in time, or in steps
+    parts = length // speed // _SECONDS_MAX + 1
+    i = 0
+    while i < 4:
+        d = rq[_R_MOTOR + i]
+        if d < 0:
+            d = 0 - d
+        steps = int(muldiv(d, lim[_L_STEPS_MM + i], _DEN))
+        u = steps // _STEPS_MAX + 1
+        if u > parts:
+            parts = u
+        # A driver takes only so many steps a second: steps / (length / speed) <= rate
+        top = lim[_L_STEP_RATE + i]
+        if steps > 0 and length // steps < 0x0FFFFFFF // top:
+            most = int(muldiv(length, top, steps))
+            if speed > most:
+                speed = most
+        i += 1
+    if parts > 1:
+        return parts
+
+    # Steps, exactly: the remainders are carried from move to move, so nothing is ever lost.
+    b = (pl[_HEAD] & _MASK) * _STRIDE
+    moved = 0
+    i = 0
+    while i < 4:
+        d = rq[_R_MOTOR + i]
+        scale = lim[_L_STEPS_MM + i]
+        rest = lim[_L_REST + i]
+        if d < 0:
+            d = 0 - d
+            steps = int(muldiv(d, scale, _DEN))
+            rest -= d * scale - steps * _DEN
+            steps = 0 - steps
+            if rest < 0:
+                rest += _DEN
+                steps -= 1
+        else:
+            steps = int(muldiv(d, scale, _DEN))
+            rest += d * scale - steps * _DEN
+            if rest >= _DEN:
+                rest -= _DEN
+                steps += 1
+        lim[_L_REST + i] = rest
+        blk[b + _STEPS + i] = steps
+        if steps != 0:
+            moved = 1
+        i += 1
+    if moved == 0:
+        return -1
+
+    # Squared speeds
+    v = speed * 2 // 3125  # mm/s / 64
+    if v > 32767:
+        v = v >> 2
+        nominal = _V2_MAX
+        if v < 23170:
+            nominal = v * v
+    else:
+        nominal = v * v >> 4
+    if nominal < 1:
+        nominal = 1
+    if length // 3125 + 1 > (1 << 25) // accel:
+        gain = _V2_MAX
+    else:
+        gain = int(muldiv(accel << 4, length, 3125))
+        if gain < 1:
+            gain = 1
+
+    # Junction with the block before
+    head = pl[_HEAD]
+    junction = nominal
+    if pl[_PREV_NOMINAL_V2] < junction:
+        junction = pl[_PREV_NOMINAL_V2]
+    if lim[_L_CLASSIC] != 0:
+        i = 0
+        while i < 4:
+            d = rq[_R_UNIT + i] - pl[_PREV_UNIT + i]
+            if d < 0:
+                d = 0 - d
+            if d > 0:
+                v = (lim[_L_JERK + i] << 15) // d
+                if v < 32768:
+                    v = v * v >> 4
+                    if v < junction:
+                        junction = v
+            i += 1
+    else:
+        # v^2 = a * deviation * c (1 + c) / s^2, with s and c the sine and cosine of half the turn (Marlin's rule after
+        # onehossshay, written with s so that small turns keep their precision). |difference of unit vectors| = 2 s.
+        s2 = 0
+        i = 0
+        while i < 4:
+            d = (rq[_R_UNIT + i] - pl[_PREV_UNIT + i]) >> 2
+            s2 += d * d
+            i += 1
+        s2 = s2 >> 2
+        most = accel
+        if pl[_PREV_ACCEL] < most:
+            most = pl[_PREV_ACCEL]
+        if s2 >= 1 << 26:
+            junction = 0
+        else:
+            c = int(isqrt((1 << 26) - s2))
+            k = int(muldiv(most, lim[_L_DEVIATION] << 5, 125))
+            if s2 > k >> 2:
+                v = int(muldiv(k, c * (8192 + c), s2))
+                if v < junction:
+                    junction = v
+
+    blk[b + _LENGTH] = length
+    blk[b + _SPEED] = speed
+    blk[b + _ACCEL] = accel
+    blk[b + _NOMINAL_V2] = nominal
+    blk[b + _GAIN_V2] = gain
+    blk[b + _EVENTS] = pl[_EVENT]
+    tail = pl[_TAIL]
+    if head == tail:
+        # Nothing is waiting: the entry speed is what the last sealed block ends with, zero at rest.
+        blk[b + _JUNCTION_V2] = pl[_FIXED_V2]
+        blk[b + _ENTRY_V2] = pl[_FIXED_V2]
+    else:
+        blk[b + _JUNCTION_V2] = junction
+        blk[b + _ENTRY_V2] = 0
+    i = 0
+    while i < 4:
+        pl[_PREV_UNIT + i] = rq[_R_UNIT + i]
+        i += 1
+    pl[_PREV_NOMINAL_V2] = nominal
+    pl[_PREV_ACCEL] = accel
+    head += 1
+    pl[_HEAD] = head
+
+    # Backward: from rest at the end of the newest block, as fast as each block can still brake.
+    leave = 0
+    i = head - 1
+    while i > tail:
+        b = (i & _MASK) * _STRIDE
+        v = leave + blk[b + _GAIN_V2]
+        if v > blk[b + _JUNCTION_V2]:
+            v = blk[b + _JUNCTION_V2]
+        if v == blk[b + _ENTRY_V2] and i < head - 1:
+            break
+        blk[b + _ENTRY_V2] = v
+        leave = v
+        i -= 1
+    # Forward: no block can gain more than its length allows.
+    while i < head - 1:
+        b = (i & _MASK) * _STRIDE
+        v = blk[b + _ENTRY_V2] + blk[b + _GAIN_V2]
+        i += 1
+        b = (i & _MASK) * _STRIDE
+        if blk[b + _ENTRY_V2] > v:
+            blk[b + _ENTRY_V2] = v
+    return 0
+
+
+class Planner:
+    """The ring of blocks and what `plan` needs around it; all arrays are made once."""
+
+    def __init__(self):
+        self.blocks = array("i", [0] * (BLOCKS * BLOCK_FIELDS))
+        self.state = array("i", [0] * STATE_FIELDS)
+        self.request = array("i", [0] * REQUEST_FIELDS)
+        self.limits = array("i", [0] * LIMIT_FIELDS)
+        for i in range(4):
+            self.limits[_L_REST + i] = _DEN // 2  # so that steps round to nearest
+            self.limits[_L_STEP_RATE + i] = 1000000
+
+    def waiting(self):
+        """Blocks that the slicer has not taken, 0..32."""
+        return self.state[_HEAD] - self.state[_TAIL]
+
+    def full(self):
+        return self.state[_HEAD] - self.state[_TAIL] >= BLOCKS
+
+    def clear(self):
+        """Forget all waiting blocks; the machine is at rest."""
+        state = self.state
+        state[_HEAD] = 0
+        state[_TAIL] = 0
+        state[_FIXED_V2] = 0
+        state[_PREV_NOMINAL_V2] = 0
+
+    def add(self):
+        """Plan the move in `request`; see `plan`."""
+        return plan(self.state, self.blocks, self.request, self.limits)
+
+    def next_event(self, number):
+        """Blocks added from now on begin after event `number`."""
+        self.state[_EVENT] = number
+
+    def set_axis(self, axis, speed, accel, jerk_64, steps_per_m, step_rate):
+        """Limits of one axis: 10 nm/s, mm/s^2, mm/s / 64, steps per 1000 mm, steps/s."""
+        limits = self.limits
+        limits[_L_SPEED + axis] = speed
+        limits[_L_ACCEL + axis] = accel
+        limits[_L_JERK + axis] = jerk_64
+        limits[_L_STEPS_MM + axis] = steps_per_m
+        limits[_L_STEP_RATE + axis] = step_rate
+
+    def set_junction(self, deviation_um, classic):
+        """Junction deviation in um; `classic` selects the jerk limits instead."""
+        self.limits[_L_DEVIATION] = deviation_um
+        self.limits[_L_CLASSIC] = 1 if classic else 0
+
+    def reset_rest(self, motor):
+        """The motor is at a whole step again (after homing)."""
+        self.limits[_L_REST + motor] = _DEN // 2

@@ -1,0 +1,453 @@
+"""Time slices: samples the planned trajectory and writes, for every motor, the steps that fall into each slice.
+
+A block is run in up to three phases (accelerate, cruise, decelerate). Each phase is cut into equal slices of about a
+millisecond, so every slice lies within one phase of one block: motion inside it is one uniformly accelerated piece of a
+straight line, and corners are never cut. A slice costs the same whatever the step rate.
+
+Position. With time tau = k / N within a phase (0..1), the way covered in it is
+
+    g(tau) = tau * (a + b * tau),   a = 2 v0 / (v0 + v1),   b = 1 - a
+
+which is exact for constant acceleration from v0 to v1 and needs only ratios, whatever the size of the block. The fraction of
+the block that is done, F = F0 + dF * g, places every motor at steps * F; at F = 1 that is a whole step.
+
+Steps. A motor steps where its position passes a half step. Per slice one word for the step driver says how many steps and
+how far apart, from the last step before to the last one in this slice, whose time is computed. What is left until the slice's
+end is carried to the next word, so time never drifts: `carry` is the time from the end of the motor's last word to the end
+of the slice. A slice without a step becomes a word that only waits.
+
+Units: fractions 2**-29; motor positions 1/4096 step; durations in units of 64 ns, then in cycles of the PIO.
+"""
+
+from array import array
+
+from micropython import const
+import micropython
+
+from adder.fixmath import isqrt, muldiv
+
+# Block layout, as in adder/planner.py
+_LENGTH = const(0)
+_SPEED = const(1)
+_ACCEL = const(2)
+_NOMINAL_V2 = const(3)
+_ENTRY_V2 = const(5)
+_GAIN_V2 = const(6)
+_EVENTS = const(7)
+_STEPS = const(8)
+_STRIDE = const(16)
+_MASK = const(31)
+_HEAD = const(0)
+_TAIL = const(1)
+_FIXED_V2 = const(2)
+
+# Slicer state
+STATE_FIELDS = 96
+_PHASE = const(0)  # phase being run: 0..2, 3 when a new block is due
+_SLICE = const(1)  # next slice in the phase
+_CYCLES_UNIT = const(2)  # PIO cycles per 64 ns
+_PULSE_OVERHEAD = const(3)  # cycles of a step beyond its delay
+_GUARD = const(4)  # what a waiting word leaves for the next one
+_MIN_INTERVAL = const(5)  # least cycles from step to step
+_DIR_SETUP = const(6)  # least cycles from a change of direction to a step
+_ADDED = const(7)  # out: 64 ns units added by the last call
+_END_SPEED = const(8)  # speed at the end of the last slice, 10 nm/s; 0: at rest
+_EVENT_COUNT = const(9)  # events recorded, counts up
+_SLICES = const(10)  # slices made, counts up
+_NSLICES = const(12)  # 3 phases
+_QUOTIENT = const(15)  # 3 phases: duration of a slice
+_REMAINDER = const(18)  # 3 phases: this many slices are one unit longer
+_FACTOR_A = const(21)  # 3 phases
+_FACTOR_B = const(24)  # 3 phases
+_START = const(27)  # 4 entries: F at the phases' borders
+_FINAL_SPEED = const(31)
+_BLOCK_STEPS = const(32)  # 4 motors
+_LAST = const(36)  # 4 motors: position at the end of the last slice, relative to the block
+_CARRY = const(40)  # 4 motors
+_DIRECTION = const(44)  # 4 motors: level of the last word's direction bit
+_WRITE = const(48)  # 4 motors: words written, counts up
+_INVERT = const(52)  # 4 motors: direction bit for positive steps is 1 - this
+_QUIET = const(56)  # 4 motors: the last slice had no step
+_COUNT = const(60)  # 4 motors: steps handed out, signed
+_FREE = const(64)  # 4 motors: words that may be written now
+_EVENT_RING = const(72)  # 8 pairs: event number, slice number
+
+WORDS = 2048  # per motor
+_WORDS = const(2048)
+_WORD_MASK = const(2047)
+SLICES = 512
+_SLICE_MASK = const(511)
+_SLICES_RING = const(512)
+
+_ONE = const(0x20000000)  # 2**29
+_SLICE_UNITS = const(15625)  # 1 ms
+_UNITS_SECOND = const(15625000)
+_MAX_WAIT = const(1000000)  # cycles, in one waiting word
+
+
+@micropython.viper
+def _phase(st: ptr32, phase: int, units: int, v0: int, v1: int):
+    # One phase of `units` * 64 ns from speed v0 to v1
+    n = (units + _SLICE_UNITS - 1) // _SLICE_UNITS
+    st[_NSLICES + phase] = n
+    st[_QUOTIENT + phase] = units // n
+    st[_REMAINDER + phase] = units % n
+    a = int(muldiv(v0, _ONE, v0 + v1)) << 1
+    st[_FACTOR_A + phase] = a
+    st[_FACTOR_B + phase] = _ONE - a
+
+
+@micropython.viper
+def _speed(v2: int) -> int:
+    # Square root of v2, as 10 nm/s: (mm/s)^2 / 256 -> mm/s / 16 * 6250
+    if v2 < 1:
+        return 0
+    up = 0
+    while v2 < 0x4000000:
+        v2 = v2 << 2
+        up += 1
+    return (int(isqrt(v2)) * 6250) >> up
+
+
+@micropython.viper
+def _seal(st: ptr32, pl: ptr32, blk: ptr32):
+    # Take the first waiting block out of the planner's ring: its entry and exit speeds are final now.
+    tail = pl[_TAIL]
+    b = (tail & _MASK) * _STRIDE
+    length = blk[b + _LENGTH]
+    accel = blk[b + _ACCEL]
+    entry = pl[_FIXED_V2]
+    leave = 0
+    if tail + 1 < pl[_HEAD]:
+        leave = blk[((tail + 1) & _MASK) * _STRIDE + _ENTRY_V2]
+    pl[_FIXED_V2] = leave
+    pl[_TAIL] = tail + 1
+    nominal = blk[b + _NOMINAL_V2]
+    peak = (entry + leave + blk[b + _GAIN_V2]) >> 1
+    v0 = int(_speed(entry))
+    v2 = int(_speed(leave))
+    if peak >= nominal:
+        peak = nominal
+        v1 = blk[b + _SPEED]
+    else:
+        if peak < 1:
+            peak = 1
+        v1 = int(_speed(peak))
+    # Ways: s = (v^2 - v0^2) / 2a, in 10 nm
+    up = 0
+    if peak > entry:
+        up = int(muldiv(peak - entry, 3125, accel << 4))
+    down = 0
+    if peak > leave:
+        down = int(muldiv(peak - leave, 3125, accel << 4))
+    if up > length:
+        up = length
+    if up + down > length:
+        down = length - up
+    cruise = length - up - down
+    i = 0
+    while i < 3:
+        st[_NSLICES + i] = 0
+        i += 1
+    st[_START] = 0
+    f1 = 0
+    if up > 0:
+        t = int(muldiv(up << 1, _UNITS_SECOND, v0 + v1))
+        if t > 0:
+            _phase(st, 0, t, v0, v1)
+            f1 = int(muldiv(up, _ONE, length))
+    f2 = _ONE
+    t = 0
+    if down > 0:
+        t = int(muldiv(down << 1, _UNITS_SECOND, v2 + v1))
+        if t > 0:
+            _phase(st, 2, t, v1, v2)
+            f2 = _ONE - int(muldiv(down, _ONE, length))
+    if cruise > 0:
+        units = int(muldiv(cruise, _UNITS_SECOND, v1))
+        if units > 0:
+            _phase(st, 1, units, v1, v1)
+        elif st[_NSLICES + 0] != 0:
+            f1 = f2
+        elif t > 0:
+            f2 = f1
+    elif st[_NSLICES + 0] != 0:
+        f1 = f2
+    else:
+        f2 = f1
+    if st[_NSLICES] == 0 and st[_NSLICES + 1] == 0 and st[_NSLICES + 2] == 0:
+        _phase(st, 1, 1, 1, 1)
+        f1 = 0
+        f2 = _ONE
+    st[_START + 1] = f1
+    st[_START + 2] = f2
+    st[_START + 3] = _ONE
+    if st[_NSLICES + 2] == 0:
+        st[_START + 2] = _ONE
+        if st[_NSLICES + 1] == 0:
+            st[_START + 1] = _ONE
+    st[_FINAL_SPEED] = v2
+    i = 0
+    while i < 4:
+        st[_BLOCK_STEPS + i] = blk[b + _STEPS + i]
+        st[_LAST + i] = 0
+        i += 1
+    st[_PHASE] = 0
+    st[_SLICE] = 0
+
+
+@micropython.viper
+def fill(st: ptr32, pl: ptr32, blk: ptr32, words: ptr32, counts: ptr32, budget: int, slots: int) -> int:
+    """Make slices until `budget` * 64 ns are added, `slots` slices are made, words run short, or no block is left.
+
+    `words` holds a ring of 2048 words per motor, one after the other; `counts` a ring of 512 numbers of words per motor.
+    `st[_FREE + i]` says how many words of motor i may be written. Returns the number of slices made; `st[_ADDED]` their
+    duration.
+    """
+    made = 0
+    added = 0
+    unit = st[_CYCLES_UNIT]
+    overhead = st[_PULSE_OVERHEAD]
+    guard = st[_GUARD]
+    shortest = st[_MIN_INTERVAL]
+    while added < budget and made < slots:
+        if st[_FREE] < 80 or st[_FREE + 1] < 80 or st[_FREE + 2] < 80 or st[_FREE + 3] < 80:
+            break
+        # The phase to go on with
+        phase = st[_PHASE]
+        while phase < 3 and st[_SLICE] >= st[_NSLICES + phase]:
+            phase += 1
+            st[_SLICE] = 0
+        st[_PHASE] = phase
+        if phase == 3:
+            tail = pl[_TAIL]
+            if tail == pl[_HEAD]:
+                break
+            event = blk[(tail & _MASK) * _STRIDE + _EVENTS]
+            e = st[_EVENT_COUNT]
+            if event != st[_EVENT_RING + ((e - 1) & 7) * 2]:
+                st[_EVENT_RING + (e & 7) * 2] = event
+                st[_EVENT_RING + (e & 7) * 2 + 1] = st[_SLICES]
+                st[_EVENT_COUNT] = e + 1
+            _seal(st, pl, blk)
+            continue
+        # Where the block is at the end of this slice: g, then F
+        n = st[_NSLICES + phase]
+        k = st[_SLICE] + 1
+        st[_SLICE] = k
+        dt = st[_QUOTIENT + phase]
+        if k <= st[_REMAINDER + phase]:
+            dt += 1
+        added += dt
+        dt = dt * unit
+        if k == n:
+            f = st[_START + phase + 1]
+        else:
+            if n < 16384:
+                tau = (k << 15) // n
+                tau = (tau << 14) + ((((k << 15) - tau * n) << 14) // n)
+            else:
+                tau = int(muldiv(k, _ONE, n))
+            g = tau
+            yh = tau >> 15
+            yl = tau & 0x7FFF
+            x = st[_FACTOR_B + phase]
+            if x != 0:
+                x = st[_FACTOR_A + phase] + (
+                    (((x >> 15) * yh) << 1) + ((((x >> 15) * yl) + ((x & 0x7FFF) * yh)) >> 14)
+                )
+                g = (((x >> 15) * yh) << 1) + ((((x >> 15) * yl) + ((x & 0x7FFF) * yh)) >> 14)
+            f = st[_START + phase]
+            x = st[_START + phase + 1] - f
+            yh = g >> 15
+            yl = g & 0x7FFF
+            f += (((x >> 15) * yh) << 1) + ((((x >> 15) * yl) + ((x & 0x7FFF) * yh)) >> 14)
+        yh = f >> 15
+        yl = f & 0x7FFF
+        at = st[_SLICES]
+        st[_SLICES] = at + 1
+        at = at & _SLICE_MASK
+        i = 0
+        while i < 4:
+            # Position of the motor at the end of the slice, 1/4096 step
+            x = st[_BLOCK_STEPS + i] << 12
+            if f != _ONE:
+                x = (((x >> 15) * yh) << 1) + ((((x >> 15) * yl) + ((x & 0x7FFF) * yh)) >> 14)
+            last = st[_LAST + i]
+            st[_LAST + i] = x
+            d = x - last
+            n = ((x + 2048) >> 12) - ((last + 2048) >> 12)
+            carry = st[_CARRY + i] + dt
+            w = st[_WRITE + i]
+            ring = i * _WORDS
+            first = w
+            if n == 0:
+                # Wait, leaving `guard` cycles so that the next slice may step at once
+                wait = carry - guard
+                if wait < 7:
+                    wait = 7
+                words[ring + (w & _WORD_MASK)] = ((wait - 7) << 11) | st[_DIRECTION + i]
+                w += 1
+                carry -= wait
+                st[_QUIET + i] = 1
+            else:
+                st[_COUNT + i] += n
+                bit = 1 - st[_INVERT + i]
+                if d < 0:
+                    d = 0 - d
+                    n = 0 - n
+                    bit = 1 - bit
+                    k = 4096 - ((x + 2048) & 4095)
+                    yy = 1 + ((last + 2047) & 4095)
+                else:
+                    k = (x + 2048) & 4095
+                    yy = 4096 - ((last + 2048) & 4095)
+                # The last step of the slice: k / 4096 step before its end
+                span = carry - k * dt // d
+                least = 3
+                if bit != st[_DIRECTION + i]:
+                    st[_DIRECTION + i] = bit
+                    least = st[_DIR_SETUP + i - i]
+                    if n > 1:
+                        # The first step on its own, so that the way back is not spread over the turn
+                        st[_QUIET + i] = 1
+                if st[_QUIET + i] != 0:
+                    st[_QUIET + i] = 0
+                    if n > 1:
+                        wait = carry - dt + yy * dt // d
+                        if wait < shortest + least:
+                            wait = shortest + least
+                        words[ring + (w & _WORD_MASK)] = ((wait - overhead - 3) << 11) | 2 | bit
+                        w += 1
+                        n -= 1
+                        span -= wait
+                        carry -= wait
+                        least = 3
+                if n == 1:
+                    if span < shortest + least:
+                        span = shortest + least
+                    words[ring + (w & _WORD_MASK)] = ((span - overhead - 3) << 11) | 2 | bit
+                    w += 1
+                    carry -= span
+                else:
+                    while n > 0:
+                        # Whole cycles between steps: runs short enough that rounding stays below an eighth of a step
+                        wait = (span - 3 + (n >> 1)) // n
+                        if wait < shortest:
+                            wait = shortest
+                        k = wait >> 2
+                        if k > 1000:
+                            k = 1000
+                        if k > n:
+                            k = n
+                        words[ring + (w & _WORD_MASK)] = ((wait - overhead) << 11) | (k << 1) | bit
+                        w += 1
+                        wait = wait * k + 3
+                        span -= wait
+                        carry -= wait
+                        n -= k
+            st[_CARRY + i] = carry
+            st[_WRITE + i] = w
+            st[_FREE + i] -= w - first
+            counts[i * _SLICES_RING + at] = w - first
+            i += 1
+        made += 1
+        st[_END_SPEED] = 1
+        if f == _ONE:
+            st[_END_SPEED] = st[_FINAL_SPEED]
+    st[_ADDED] = added
+    return made
+
+
+class Slicer:
+    """State of the slicer; `timing` comes from the step driver (see adder/hal)."""
+
+    def __init__(self, planner, stream):
+        self._planner = planner
+        self._stream = stream
+        self.state = array("i", [0] * STATE_FIELDS)
+        state = self.state
+        state[_PHASE] = 3
+        state[_CYCLES_UNIT] = stream.cycles_unit
+        state[_PULSE_OVERHEAD] = stream.pulse_overhead
+        state[_MIN_INTERVAL] = stream.min_interval
+        state[_DIR_SETUP] = stream.dir_setup
+        state[_GUARD] = stream.min_interval + stream.dir_setup + 3
+        for motor in range(4):
+            state[_INVERT + motor] = stream.invert[motor]
+            state[_QUIET + motor] = 1
+
+    def fill(self, budget, slots):
+        """Add up to `budget` * 64 ns of motion in at most `slots` slices; returns (slices, 64 ns units)."""
+        stream = self._stream
+        state = self.state
+        for motor in range(4):
+            state[_FREE + motor] = stream.free_words(motor, state[_WRITE + motor])
+        planner = self._planner
+        return fill(
+            state, planner.state, planner.blocks, stream.words, stream.counts, budget, slots
+        )
+
+    def added(self):
+        """Duration of what the last `fill` made, 64 ns units."""
+        return self.state[_ADDED]
+
+    def moving(self):
+        """The last slice made does not end at rest."""
+        return self.state[_END_SPEED] != 0
+
+    def idle(self):
+        """No block is in work and none is waiting."""
+        state = self.state
+        phase = state[_PHASE]
+        while phase < 3:
+            if phase == state[_PHASE]:
+                if state[_SLICE] < state[_NSLICES + phase]:
+                    return False
+            elif state[_NSLICES + phase]:
+                return False
+            phase += 1
+        return self._planner.waiting() == 0
+
+    def restart(self):
+        """The motors stand still and the next slice begins now: no time is carried over."""
+        state = self.state
+        for motor in range(4):
+            state[_CARRY + motor] = 0
+            state[_QUIET + motor] = 1
+
+    def clear(self):
+        """Drop the block in work; positions handed out stay counted."""
+        state = self.state
+        state[_PHASE] = 3
+        state[_END_SPEED] = 0
+        for motor in range(4):
+            state[_LAST + motor] = 0
+        self.restart()
+
+    def slices(self):
+        """Slices made since the beginning."""
+        return self.state[_SLICES]
+
+    def written(self, motor):
+        """Words written for a motor since the beginning."""
+        return self.state[_WRITE + motor]
+
+    def steps(self, motor):
+        """Steps handed out for a motor, signed."""
+        return self.state[_COUNT + motor]
+
+    def set_steps(self, motor, steps):
+        self.state[_COUNT + motor] = steps
+
+    def due_events(self, slice_number):
+        """Number of the last event whose slice is not after `slice_number`; -1 when none is recorded."""
+        state = self.state
+        count = state[_EVENT_COUNT]
+        i = count - 1
+        while i >= 0 and i > count - 8:
+            at = _EVENT_RING + (i & 7) * 2
+            if state[at + 1] <= slice_number:
+                return state[at]
+            i -= 1
+        return -1
