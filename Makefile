@@ -49,8 +49,8 @@ dryrun: setup  ## run FILE through the firmware on this machine, without the emu
 docs: setup  ## write the pages of docs/ that are generated from the firmware's tables
 	$(PY) -m tools.docs
 
-lint: setup  ## check the style
-	$(PY) -m ruff check --no-cache .
+lint: setup  ## check the style, and that every module compiles for the board
+	$(PY) -m tools.lint
 
 clean:  ## remove everything that was built or downloaded
 	@rm -rf build out

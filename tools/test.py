@@ -4,17 +4,15 @@ import os
 import subprocess
 import sys
 
-from tools import paths
+from tools import lint, paths
 from tools.image import build
-from tools.steps import main, run
+from tools.steps import main
 
 WORKERS = str(max(2, os.cpu_count() or 2))
 
 
 def test():
-    ruff = [sys.executable, "-m", "ruff"]
-    run("ruff", [*ruff, "check", "--no-cache", paths.ROOT], hint="make lint shows all of it")
-    build.mpy_cross()
+    lint.lint()
     build.unix()
     for board in (paths.PLAIN, *paths.board_names()):
         build.image(board)
