@@ -1,0 +1,164 @@
+"""Keeps the step streams filled: called by a soft timer, it moves blocks through the slicer into the step driver.
+
+It decides when motion starts (as soon as the planner knows enough, or somebody waits for the end), keeps about 200 ms of
+steps ahead, notices when the streams have ended, and counts an underrun when they ended in the middle of a motion.
+"""
+
+from adder.planner import Planner
+from adder.slicer import SLICES, Slicer
+
+AHEAD_US = 200_000  # motion that is kept ready in the step driver
+START_BLOCKS = 16  # start when so many blocks wait,
+START_MS = 60  # or the first one has waited so long
+MARGIN_US = 3_000  # closer to the end than this, the streams are left to end
+
+
+class Feeder:
+    """Planner, slicer and step streams as one; `stream` is the hal's."""
+
+    def __init__(self, hal, stream):
+        self.hal = hal
+        self.stream = stream
+        self.planner = Planner()
+        self.slicer = Slicer(self.planner, stream)
+        self.running = False
+        self.dead = False  # after an emergency stop
+        self.hold = False  # no new slices (homing, recovery)
+        self.flush = False  # somebody waits for the end: start at once
+        self.underruns = 0
+        self.lowest_ahead_us = AHEAD_US
+        self._end_us = 0  # when the streams will end
+        self._rest = 0
+        self._waiting_since = None
+        self._first = 0
+        self._events = []
+        self._event_number = 0
+
+    # Events: functions that belong between two moves
+
+    def at_move(self, function, value):
+        """Run function(value) when the motion queued so far has been made; at once when nothing moves."""
+        if not self.busy():
+            function(value)
+            return
+        self._event_number += 1
+        self._events.append((self._event_number, function, value))
+        self.planner.next_event(self._event_number)
+
+    def _run_events(self, number):
+        events = self._events
+        while events and events[0][0] <= number:
+            _, function, value = events.pop(0)
+            function(value)
+
+    # State
+
+    def busy(self):
+        """Moves are queued or being made."""
+        return self.running or not self.slicer.idle()
+
+    def ahead_us(self):
+        """Motion left in the step driver."""
+        if not self.running:
+            return 0
+        left = self.hal.ticks_diff(self._end_us, self.hal.ticks_us())
+        return left if left > 0 else 0
+
+    # Work
+
+    def service(self, _=None):
+        """Refill; never blocks. Runs in the soft timer, and from wherever somebody waits."""
+        if self.dead or self.hold:
+            return
+        if self.running:
+            self._refill()
+        elif not self.slicer.idle():
+            self._consider_start()
+        elif self._events:
+            self._run_events(self._event_number)
+
+    def _consider_start(self):
+        now = self.hal.ticks_ms()
+        if self._waiting_since is None:
+            self._waiting_since = now
+        if (
+            self.flush
+            or self.planner.waiting() >= START_BLOCKS
+            or self.hal.ticks_diff(now, self._waiting_since) >= START_MS
+        ):
+            slicer = self.slicer
+            slicer.restart()
+            first = slicer.slices()
+            self._rest = 0
+            if slicer.fill(AHEAD_US * 125 // 8, SLICES - 8) == 0:
+                return
+            self.stream.end(slicer.slices())
+            us = self._added_us()
+            self.stream.start(first)
+            self._end_us = self.hal.ticks_add(self.hal.ticks_us(), us)
+            self.running = True
+
+    def _added_us(self):
+        # 64 ns units -> us, the rest kept so that nothing drifts
+        total = self.slicer.added() * 8 + self._rest
+        self._rest = total % 125
+        return total // 125
+
+    def _refill(self):
+        stream = self.stream
+        slicer = self.slicer
+        ahead = stream.slices_ahead(slicer.slices())
+        if ahead < 0:
+            if stream.stopped():
+                self._ended()
+            return
+        if self._events:
+            # The DMA is at most a few slices ahead of the pins
+            self._run_events(slicer.due_events(slicer.slices() - ahead - 4))
+        left = self.hal.ticks_diff(self._end_us, self.hal.ticks_us())
+        if slicer.idle():
+            return
+        if left < self.lowest_ahead_us:
+            self.lowest_ahead_us = left if left > 0 else 0
+        if left < MARGIN_US or ahead < 8 or left >= AHEAD_US:
+            return
+        if slicer.fill((AHEAD_US - left) * 125 // 8, SLICES - 8 - ahead):
+            stream.end(slicer.slices())
+            self._end_us = self.hal.ticks_add(self._end_us, self._added_us())
+
+    def _ended(self):
+        self.running = False
+        self._waiting_since = None
+        if self.slicer.moving():
+            self.underruns += 1
+        if self.slicer.idle():
+            self._run_events(self._event_number)
+            self.flush = False
+
+    # Stopping
+
+    def kill(self):
+        """Stop all steps at once; nothing moves until a reset."""
+        self.stream.kill()
+        self.dead = True
+        self.running = False
+        self._events.clear()
+
+    def abandon(self):
+        """Stop all steps at once, drop everything queued, and correct the step counts to what was really made."""
+        slicer = self.slicer
+        stream = self.stream
+        stream.kill()
+        if self.running:
+            for motor in range(4):
+                left = stream.left(motor, slicer.written(motor))
+                slicer.set_steps(motor, slicer.steps(motor) - left)
+        stream.recover(slicer.slices(), slicer.written)
+        slicer.clear()
+        self.planner.clear()
+        for motor in range(4):
+            self.planner.reset_rest(motor)
+        self.running = False
+        self.flush = False
+        self._waiting_since = None
+        self._run_events(self._event_number)
