@@ -1,5 +1,7 @@
 """Position, speed, acceleration and limits out of synthetic step edges of motion that is known exactly."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -149,7 +151,7 @@ def square_path(skip_corner=False):
     if skip_corner:
         corners.pop(2)
     points = []
-    for start, end in zip(corners, corners[1:]):
+    for start, end in pairwise(corners):
         share = np.linspace(0, 1, 100)[:, None]
         points.append(np.array(start) * (1 - share) + np.array(end) * share)
     xy = np.concatenate(points)

@@ -16,8 +16,7 @@ def motor(name, number, **more):
 
 def machine(kinematics="cartesian", **x_axis):
     pins = BenchPins()
-    plan = dict(low=-1.0, high=20.0, start=5.0, switch=0.0, switch_pin=X_SWITCH, closed_level=0)
-    plan.update(x_axis)
+    plan = {"low": -1.0, "high": 20.0, "start": 5.0, "switch": 0.0, "switch_pin": X_SWITCH, "closed_level": 0} | x_axis
     axes = [
         AxisPlan("x", 80, **plan),
         AxisPlan("y", 80, low=-1, high=20, start=3.0, switch=0.0, switch_pin=Y_SWITCH),
@@ -176,7 +175,7 @@ def test_stuck_switches():
 
 
 def test_wrong_plans_are_refused():
-    with pytest.raises(ValueError, match="outside its ends -1..20 mm"):
+    with pytest.raises(ValueError, match=r"outside its ends -1\.\.20 mm"):
         machine(start=25.0)
     with pytest.raises(ValueError, match="must be cartesian or corexy"):
         machine("delta")

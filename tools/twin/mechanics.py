@@ -227,6 +227,10 @@ class Mechanics:
         self.sync()
         return {name: carriage.mm() for name, carriage in self.carriages.items()}
 
+    def motor_steps(self, name: str) -> int:
+        """Steps that a motor made so far while its driver was on, signed."""
+        return self._pins.motor_position(self._numbers[name])
+
     def lost_steps(self) -> dict[str, int]:
         """Steps that moved nothing because a carriage stood at an end, per axis."""
         self.sync()

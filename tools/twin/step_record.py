@@ -84,15 +84,16 @@ def violations(rises, falls, dir_edges, timing: DriverTiming) -> dict[str, int]:
         "step_high": _too_close(rises, falls, timing.step_high),
         "step_low": _too_close(falls, rises, timing.step_low),
         "direction_setup": _too_close(dir_edges, rises, timing.direction_setup),
-        "direction_hold": _too_close(rises, dir_edges, timing.direction_hold),
+        # A direction edge in the same instant as a step has been counted as set-up.
+        "direction_hold": _too_close(rises, dir_edges, timing.direction_hold, side="right"),
     }
 
 
-def _too_close(first, second, least_ns: int) -> int:
+def _too_close(first, second, least_ns: int, side: str = "left") -> int:
     """How many of `first` are followed by one of `second` sooner than `least_ns` after."""
     if not len(first) or not len(second):
         return 0
-    index = np.searchsorted(second, first, side="left")
+    index = np.searchsorted(second, first, side=side)
     followed = index < len(second)
     gaps = second[index[followed]] - first[followed]
     return int(np.count_nonzero(gaps < least_ns))
