@@ -33,6 +33,7 @@ class Feeder:
         self._first = 0
         self._events = []
         self._event_number = 0
+        self._undone = [0, 0, 0, 0]
 
     # Events: functions that belong between two moves
 
@@ -145,20 +146,40 @@ class Feeder:
         self._events.clear()
 
     def abandon(self):
-        """Stop all steps at once, drop everything queued, and correct the step counts to what was really made."""
+        """Stop all steps at once and drop everything queued.
+
+        Returns for each motor the steps that were planned but not made; the step counts are right again afterwards.
+        """
+        self.hold = True
         slicer = self.slicer
+        planner = self.planner
         stream = self.stream
         stream.kill()
-        if self.running:
-            for motor in range(4):
-                left = stream.left(motor, slicer.written(motor))
-                slicer.set_steps(motor, slicer.steps(motor) - left)
+        undone = self._undone
+        for motor in range(4):
+            made = slicer.steps(motor)
+            if self.running:
+                made -= stream.left(motor, slicer.written(motor))
+            slicer.set_steps(motor, made)
+            undone[motor] = planner.planned(motor) - made
+            planner.set_planned(motor, made)
         stream.recover(slicer.slices(), slicer.written)
         slicer.clear()
-        self.planner.clear()
-        for motor in range(4):
-            self.planner.reset_rest(motor)
+        planner.clear()
         self.running = False
         self.flush = False
         self._waiting_since = None
         self._run_events(self._event_number)
+        self.hold = False
+        return undone
+
+    def place(self, motor, units):
+        """Declare the motor's position (10 nm); nothing is queued or moving."""
+        self.slicer.set_steps(motor, self.planner.place(motor, units))
+
+    def motor_steps(self, motor):
+        """Where the motor is now, in steps; within a slice or two while it moves."""
+        steps = self.slicer.steps(motor)
+        if self.running:
+            steps -= self.stream.pending(motor, self.slicer.written(motor))
+        return steps

@@ -61,10 +61,11 @@ _L_CLASSIC = const(13)  # 1: classic jerk, 0: junction deviation
 _L_STEPS_MM = const(16)  # 4 motors, steps per 1000 mm
 _L_REST = const(20)  # 4 motors: remainder of the conversion to steps, 0 .. 10**8 - 1
 _L_STEP_RATE = const(24)  # 4 motors: highest steps/s the driver takes
+_L_PLANNED = const(28)  # 4 motors: steps of all blocks ever added, signed
 
 _V2_MAX = const(0x1FFFFFFF)
 _STEPS_MAX = const(200000)  # per block and motor: the slicer carries 12 fraction bits and a sign
-_SECONDS_MAX = const(40)
+_SECONDS_MAX = const(30)
 _DEN = const(100000000)  # 10 nm * steps per metre -> steps
 
 
@@ -187,6 +188,7 @@ def plan(pl: ptr32, blk: ptr32, rq: ptr32, lim: ptr32) -> int:
                 rest -= _DEN
                 steps += 1
         lim[_L_REST + i] = rest
+        lim[_L_PLANNED + i] += steps
         blk[b + _STEPS + i] = steps
         if steps != 0:
             moved = 1
@@ -349,6 +351,22 @@ class Planner:
         self.limits[_L_DEVIATION] = deviation_um
         self.limits[_L_CLASSIC] = 1 if classic else 0
 
-    def reset_rest(self, motor):
-        """The motor is at a whole step again (after homing)."""
-        self.limits[_L_REST + motor] = _DEN // 2
+    def planned(self, motor):
+        """Where the motor will be after all blocks, steps."""
+        return self.limits[_L_PLANNED + motor]
+
+    def set_planned(self, motor, steps):
+        self.limits[_L_PLANNED + motor] = steps
+
+    def place(self, motor, units):
+        """Declare that the motor stands where `units` (10 nm) says; returns its position in steps."""
+        limits = self.limits
+        steps, rest = divmod(units * limits[_L_STEPS_MM + motor] + _DEN // 2, _DEN)
+        limits[_L_REST + motor] = rest
+        limits[_L_PLANNED + motor] = steps
+        return steps
+
+    def units(self, motor, steps):
+        """A way of `steps` in 10 nm, rounded."""
+        scale = self.limits[_L_STEPS_MM + motor]
+        return (steps * _DEN + scale // 2) // scale

@@ -124,6 +124,10 @@ class StepStream:
         self._run()
         self._running = False
 
+    def pending(self, motor, written):
+        self._run()
+        return self.left(motor, written)
+
     def left(self, motor, written):
         total = sum(direction for _, direction in self._steps[motor])
         for w in range(self._word[motor], written):
@@ -140,10 +144,11 @@ class StepStream:
         self._halted = 0
         self.end(slices)
 
-    def watch(self, mask, pin):
+    def watch(self, mask, pin, low=False):
         """`pin` is a GPIO number, as on the board; its level is the hal's."""
+        self._run()
         self._watched = mask
-        self._pin = lambda: self._hal.pin_level(pin)
+        self._pin = lambda: self._hal.pin_level(pin) != low
 
     def halted(self):
         self._run()

@@ -322,6 +322,15 @@ class StepStream:
         """Stop all step pulses now. Nothing else is tidied up; `recover` does that."""
         _poke(_PIO, 0, 0)
 
+    def pending(self, motor, written):
+        """Signed motor steps that are still in the ring; while running, good to a slice or two."""
+        base = self._words_base + motor * _WORDS_BYTES
+        index = _read_index(self._data_channel[motor], base, _WORD_MASK)
+        level = (_peek(_PIO, 12) >> (motor * 8)) & 15
+        unread = (written - index) & _WORD_MASK
+        total = _sum_words(self.words, motor * WORDS, written - unread - level, written)
+        return -total if self.invert[motor] else total
+
     def left(self, motor, written):
         """After `kill`: signed motor steps that were handed out but not made (in the sense of positive motor steps)."""
         ring = motor * WORDS
@@ -352,9 +361,13 @@ class StepStream:
             )
         self.end(slices)
 
-    def watch(self, mask, pin):
-        """Motors in `mask` (bit per motor) stop before their next step when `pin` is high; mask 0 ends it."""
+    def watch(self, mask, pin, low=False):
+        """Motors in `mask` (bit per motor) stop before their next step when `pin` is high (`low`: is low).
+
+        Mask 0 ends it. A pin that is watched for low is inverted on its way into the chip (GPIO_CTRL.INOVER) meanwhile.
+        """
         self._watched = mask
+        _invert_input(pin, 1 if low and mask else 0)
         for motor in range(MOTORS):
             _watch_pin(motor, pin if mask >> motor & 1 else self._step_pins[motor])
 
@@ -393,3 +406,10 @@ def _watch_pin(sm: int, pin: int):
     # EXECCTRL.JMP_PIN
     pio = ptr32((_PIO << 20) + 0xCC + sm * 0x18)
     pio[0] = (pio[0] & (0 - 0x1F000001)) | (pin << 24)
+
+
+@micropython.viper
+def _invert_input(pin: int, invert: int):
+    # IO_BANK0 GPIOx_CTRL.INOVER: 0 as it is, 1 inverted
+    io = ptr32((0x400 << 20) + 0x14004 + pin * 8)
+    io[0] = (io[0] & (0 - 0x30001)) | (invert << 16)

@@ -1,0 +1,60 @@
+"""From axes to motors: one class per kind of machine, a function of four entries each, in place.
+
+`transform(values, offset)` turns axis values (positions or ways, any unit) into motor values at values[offset:offset + 4];
+`inverse(values)` turns motor values back; `motors(axis)` says which motors move an axis, as a bit mask.
+"""
+
+
+class Cartesian:
+    """Every motor moves its own axis."""
+
+    name = "Cartesian"
+
+    def __call__(self, values, offset=0):
+        if offset:
+            values[offset] = values[0]
+            values[offset + 1] = values[1]
+            values[offset + 2] = values[2]
+            values[offset + 3] = values[3]
+        return values
+
+    def inverse(self, values):
+        return values
+
+    def motors(self, axis):
+        return 1 << axis
+
+
+class CoreXY:
+    """Motor A turns with X + Y, motor B with X - Y (Marlin's COREXY)."""
+
+    name = "CoreXY"
+
+    def __call__(self, values, offset=0):
+        x = values[0]
+        y = values[1]
+        if not offset:
+            return (x + y, x - y, values[2], values[3])
+        values[offset] = x + y
+        values[offset + 1] = x - y
+        values[offset + 2] = values[2]
+        values[offset + 3] = values[3]
+        return values
+
+    def inverse(self, values):
+        a = values[0]
+        b = values[1]
+        values[0] = (a + b) // 2
+        values[1] = (a - b) // 2
+        return values
+
+    def motors(self, axis):
+        return 3 if axis < 2 else 1 << axis
+
+
+_KINDS = (Cartesian, CoreXY)
+
+
+def select(number):
+    """The kinematics with that number: 0 Cartesian, 1 CoreXY."""
+    return _KINDS[number]()
