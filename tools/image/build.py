@@ -1,5 +1,8 @@
 """The builds. Each does nothing when what it depends on is unchanged, by a fingerprint kept beside its result."""
 
+import contextlib
+import fcntl
+import functools
 import hashlib
 import os
 import shutil
@@ -44,6 +47,34 @@ def _own_files():
     return sorted(HERE.glob("*.py"))
 
 
+_depth = 0
+
+
+@contextlib.contextmanager
+def _alone():
+    """Only one process builds at a time; others wait and then find the result."""
+    global _depth
+    paths.BUILD.mkdir(exist_ok=True)
+    with (paths.BUILD / "lock").open("w") as lock:
+        # A build that is part of another one has the lock already.
+        if _depth == 0:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        _depth += 1
+        try:
+            yield
+        finally:
+            _depth -= 1
+
+
+def _exclusive(function):
+    @functools.wraps(function)
+    def wrapped(*arguments):
+        with _alone():
+            return function(*arguments)
+
+    return wrapped
+
+
 class Stamp:
     """Remembers with which inputs a result was made."""
 
@@ -59,6 +90,7 @@ class Stamp:
         self.file.write_text(self.digest)
 
 
+@_exclusive
 def mpy_cross():
     """build/mpy-cross, the compiler of .py to .mpy; returns its path."""
     folder = paths.BUILD / "mpy-cross.obj"
@@ -72,6 +104,7 @@ def mpy_cross():
     return paths.MPY_CROSS
 
 
+@_exclusive
 def unix():
     """build/unix/micropython, MicroPython for this machine; returns its path."""
     folder = paths.BUILD / "unix"
@@ -90,6 +123,7 @@ def unix():
     return paths.UNIX
 
 
+@_exclusive
 def image(board):
     """The image of `board` ("plain": MicroPython alone); returns the path of its UF2."""
     folder = paths.BUILD / board
