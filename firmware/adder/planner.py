@@ -49,7 +49,9 @@ _R_DELTA = const(0)  # 4 axes, 10 nm
 _R_MOTOR = const(4)  # the same after linear kinematics
 _R_SPEED = const(8)  # 10 nm/s
 _R_ACCEL = const(9)
-_R_UNIT = const(12)  # scratch: 4 entries
+_R_LENGTH = const(10)  # from here on filled in by the planner
+_R_NOMINAL_V2 = const(11)
+_R_UNIT = const(12)  # 4 entries
 
 # Limits
 LIMIT_FIELDS = 32
@@ -76,6 +78,19 @@ def plan(pl: ptr32, blk: ptr32, rq: ptr32, lim: ptr32) -> int:
     Returns 0 when the block was added, -1 when it makes no step (the fractions of steps are kept), or the number of equal
     parts (2 or more) that it must be made in because it is too long for one block; then nothing was changed.
     """
+    parts = int(_measure(rq, lim))
+    if parts != 1:
+        return parts
+    if int(_to_steps(pl, blk, rq, lim)) == 0:
+        return -1
+    junction = int(_junction(pl, rq, lim))
+    _enter(pl, blk, rq, junction)
+    return 0
+
+
+@micropython.viper
+def _measure(rq: ptr32, lim: ptr32) -> int:
+    # Length, unit vector, and the speed and acceleration that every axis allows; returns the number of parts, -1: no way.
     # Length: Euclidean over X Y Z, or E alone; scaled so that the squares fit.
     big = 0
     i = 0
@@ -162,10 +177,26 @@ def plan(pl: ptr32, blk: ptr32, rq: ptr32, lim: ptr32) -> int:
             if speed > most:
                 speed = most
         i += 1
-    if parts > 1:
-        return parts
+    rq[_R_LENGTH] = length
+    rq[_R_SPEED] = speed
+    rq[_R_ACCEL] = accel
+    v = speed * 2 // 3125  # mm/s / 64
+    if v > 32767:
+        v = v >> 2
+        nominal = _V2_MAX
+        if v < 23170:
+            nominal = v * v
+    else:
+        nominal = v * v >> 4
+    if nominal < 1:
+        nominal = 1
+    rq[_R_NOMINAL_V2] = nominal
+    return parts
 
-    # Steps, exactly: the remainders are carried from move to move, so nothing is ever lost.
+
+@micropython.viper
+def _to_steps(pl: ptr32, blk: ptr32, rq: ptr32, lim: ptr32) -> int:
+    # Steps, exactly: the remainders are carried from move to move, so nothing is ever lost. Returns 1 if there are any.
     b = (pl[_HEAD] & _MASK) * _STRIDE
     moved = 0
     i = 0
@@ -193,29 +224,14 @@ def plan(pl: ptr32, blk: ptr32, rq: ptr32, lim: ptr32) -> int:
         if steps != 0:
             moved = 1
         i += 1
-    if moved == 0:
-        return -1
+    return moved
 
-    # Squared speeds
-    v = speed * 2 // 3125  # mm/s / 64
-    if v > 32767:
-        v = v >> 2
-        nominal = _V2_MAX
-        if v < 23170:
-            nominal = v * v
-    else:
-        nominal = v * v >> 4
-    if nominal < 1:
-        nominal = 1
-    if length // 3125 + 1 > (1 << 25) // accel:
-        gain = _V2_MAX
-    else:
-        gain = int(muldiv(accel << 4, length, 3125))
-        if gain < 1:
-            gain = 1
 
-    # Junction with the block before
-    head = pl[_HEAD]
+@micropython.viper
+def _junction(pl: ptr32, rq: ptr32, lim: ptr32) -> int:
+    # Highest v2 at the junction with the block before
+    accel = rq[_R_ACCEL]
+    nominal = rq[_R_NOMINAL_V2]
     junction = nominal
     if pl[_PREV_NOMINAL_V2] < junction:
         junction = pl[_PREV_NOMINAL_V2]
@@ -255,8 +271,25 @@ def plan(pl: ptr32, blk: ptr32, rq: ptr32, lim: ptr32) -> int:
                 if v < junction:
                     junction = v
 
+    return junction
+
+
+@micropython.viper
+def _enter(pl: ptr32, blk: ptr32, rq: ptr32, junction: int):
+    # The block's other fields, then the look-ahead passes
+    length = rq[_R_LENGTH]
+    accel = rq[_R_ACCEL]
+    nominal = rq[_R_NOMINAL_V2]
+    if length // 3125 + 1 > (1 << 25) // accel:
+        gain = _V2_MAX
+    else:
+        gain = int(muldiv(accel << 4, length, 3125))
+        if gain < 1:
+            gain = 1
+    head = pl[_HEAD]
+    b = (head & _MASK) * _STRIDE
     blk[b + _LENGTH] = length
-    blk[b + _SPEED] = speed
+    blk[b + _SPEED] = rq[_R_SPEED]
     blk[b + _ACCEL] = accel
     blk[b + _NOMINAL_V2] = nominal
     blk[b + _GAIN_V2] = gain
@@ -299,7 +332,6 @@ def plan(pl: ptr32, blk: ptr32, rq: ptr32, lim: ptr32) -> int:
         b = (i & _MASK) * _STRIDE
         if blk[b + _ENTRY_V2] > v:
             blk[b + _ENTRY_V2] = v
-    return 0
 
 
 class Planner:

@@ -70,7 +70,9 @@ _INVERT = const(52)  # 4 motors: direction bit for positive steps is 1 - this
 _QUIET = const(56)  # 4 motors: the last slice had no step
 _COUNT = const(60)  # 4 motors: steps handed out, signed
 _FREE = const(64)  # 4 motors: words that may be written now
+_AT = const(68)  # 4 motors: position at the end of this slice
 _EVENT_RING = const(72)  # 8 pairs: event number, slice number
+_FRACTION = const(88)  # of the block, at the end of this slice
 
 WORDS = 2048  # per motor
 _WORDS = const(2048)
@@ -82,7 +84,6 @@ _SLICES_RING = const(512)
 _ONE = const(0x20000000)  # 2**29
 _SLICE_UNITS = const(15625)  # 1 ms
 _UNITS_SECOND = const(15625000)
-_MAX_WAIT = const(1000000)  # cycles, in one waiting word
 
 
 @micropython.viper
@@ -197,6 +198,154 @@ def _seal(st: ptr32, pl: ptr32, blk: ptr32):
 
 
 @micropython.viper
+def _advance(st: ptr32, pl: ptr32, blk: ptr32) -> int:
+    # One slice further: st[_FRACTION] is where the block is at its end. Returns its duration, 0 when no block is left.
+    phase = st[_PHASE]
+    while True:
+        while phase < 3 and st[_SLICE] >= st[_NSLICES + phase]:
+            phase += 1
+            st[_SLICE] = 0
+        if phase < 3:
+            break
+        st[_PHASE] = 3
+        tail = pl[_TAIL]
+        if tail == pl[_HEAD]:
+            return 0
+        event = blk[(tail & _MASK) * _STRIDE + _EVENTS]
+        e = st[_EVENT_COUNT]
+        if event != st[_EVENT_RING + ((e - 1) & 7) * 2]:
+            st[_EVENT_RING + (e & 7) * 2] = event
+            st[_EVENT_RING + (e & 7) * 2 + 1] = st[_SLICES]
+            st[_EVENT_COUNT] = e + 1
+        _seal(st, pl, blk)
+        phase = 0
+    st[_PHASE] = phase
+    n = st[_NSLICES + phase]
+    k = st[_SLICE] + 1
+    st[_SLICE] = k
+    dt = st[_QUOTIENT + phase]
+    if k <= st[_REMAINDER + phase]:
+        dt += 1
+    st[_END_SPEED] = 1
+    if k == n:
+        f = st[_START + phase + 1]
+        if f == _ONE:
+            st[_END_SPEED] = st[_FINAL_SPEED]
+    else:
+        # tau, then g, then F
+        if n < 16384:
+            tau = (k << 15) // n
+            tau = (tau << 14) + ((((k << 15) - tau * n) << 14) // n)
+        else:
+            tau = int(muldiv(k, _ONE, n))
+        x = st[_FACTOR_B + phase]
+        g = tau
+        if x != 0:
+            yh = tau >> 15
+            yl = tau & 0x7FFF
+            xh = x >> 15
+            x = x & 0x7FFF
+            x = st[_FACTOR_A + phase] + ((xh * yh) << 1) + ((xh * yl + x * yh) >> 14)
+            xh = x >> 15
+            x = x & 0x7FFF
+            g = ((xh * yh) << 1) + ((xh * yl + x * yh) >> 14)
+        f = st[_START + phase]
+        x = st[_START + phase + 1] - f
+        yh = g >> 15
+        yl = g & 0x7FFF
+        xh = x >> 15
+        x = x & 0x7FFF
+        f += ((xh * yh) << 1) + ((xh * yl + x * yh) >> 14)
+    st[_FRACTION] = f
+    return dt
+
+
+@micropython.viper
+def _motors(st: ptr32):
+    # Position of every motor at the end of the slice, 1/4096 step
+    f = st[_FRACTION]
+    yh = f >> 15
+    yl = f & 0x7FFF
+    i = 0
+    while i < 4:
+        x = st[_BLOCK_STEPS + i] << 12
+        if f != _ONE:
+            xh = x >> 15
+            x = x & 0x7FFF
+            x = ((xh * yh) << 1) + ((xh * yl + x * yh) >> 14)
+        st[_AT + i] = x
+        i += 1
+
+
+@micropython.viper
+def _step(st: ptr32, words: ptr32, i: int, dt: int, n: int) -> int:
+    # Words for the n (not 0, signed) steps of motor i in this slice of dt cycles; returns where to write next.
+    overhead = st[_PULSE_OVERHEAD]
+    shortest = st[_MIN_INTERVAL]
+    x = st[_AT + i]
+    last = st[_LAST + i]
+    d = x - last
+    carry = st[_CARRY + i]
+    w = st[_WRITE + i]
+    ring = i * _WORDS
+    bit = 1 - st[_INVERT + i]
+    if d < 0:
+        d = 0 - d
+        n = 0 - n
+        bit = 1 - bit
+        behind = 4096 - ((x + 2048) & 4095)
+        first = 1 + ((last + 2047) & 4095)
+    else:
+        behind = (x + 2048) & 4095
+        first = 4096 - ((last + 2048) & 4095)
+    # From the end of the last word to the last step, which is behind / 4096 step before the slice's end
+    span = carry - behind * dt // d
+    least = shortest + 3
+    if bit != st[_DIRECTION + i]:
+        st[_DIRECTION + i] = bit
+        least += st[_DIR_SETUP]
+        st[_QUIET + i] = 1
+    if st[_QUIET + i] != 0:
+        # After a slice without steps, or a turn, the first step has a time of its own.
+        st[_QUIET + i] = 0
+        if n > 1:
+            wait = carry - dt + first * dt // d
+            if wait < least:
+                wait = least
+            words[ring + (w & _WORD_MASK)] = ((wait - overhead - 3) << 11) | 2 | bit
+            w += 1
+            n -= 1
+            span -= wait
+            carry -= wait
+            least = shortest + 3
+    if n == 1:
+        if span < least:
+            span = least
+        words[ring + (w & _WORD_MASK)] = ((span - overhead - 3) << 11) | 2 | bit
+        w += 1
+        carry -= span
+    else:
+        while n > 0:
+            # Whole cycles between steps: runs so short that rounding stays below an eighth of a step
+            wait = (span - 3 + (n >> 1)) // n
+            if wait < shortest:
+                wait = shortest
+            k = wait >> 2
+            if k > 1000:
+                k = 1000
+            if k > n:
+                k = n
+            words[ring + (w & _WORD_MASK)] = ((wait - overhead) << 11) | (k << 1) | bit
+            w += 1
+            wait = wait * k + 3
+            span -= wait
+            carry -= wait
+            n -= k
+    st[_CARRY + i] = carry
+    return w
+
+
+@micropython.viper
 def fill(st: ptr32, pl: ptr32, blk: ptr32, words: ptr32, counts: ptr32, budget: int, slots: int) -> int:
     """Make slices until `budget` * 64 ns are added, `slots` slices are made, words run short, or no block is left.
 
@@ -206,155 +355,48 @@ def fill(st: ptr32, pl: ptr32, blk: ptr32, words: ptr32, counts: ptr32, budget: 
     """
     made = 0
     added = 0
-    unit = st[_CYCLES_UNIT]
-    overhead = st[_PULSE_OVERHEAD]
-    guard = st[_GUARD]
-    shortest = st[_MIN_INTERVAL]
     while added < budget and made < slots:
         if st[_FREE] < 80 or st[_FREE + 1] < 80 or st[_FREE + 2] < 80 or st[_FREE + 3] < 80:
             break
-        # The phase to go on with
-        phase = st[_PHASE]
-        while phase < 3 and st[_SLICE] >= st[_NSLICES + phase]:
-            phase += 1
-            st[_SLICE] = 0
-        st[_PHASE] = phase
-        if phase == 3:
-            tail = pl[_TAIL]
-            if tail == pl[_HEAD]:
-                break
-            event = blk[(tail & _MASK) * _STRIDE + _EVENTS]
-            e = st[_EVENT_COUNT]
-            if event != st[_EVENT_RING + ((e - 1) & 7) * 2]:
-                st[_EVENT_RING + (e & 7) * 2] = event
-                st[_EVENT_RING + (e & 7) * 2 + 1] = st[_SLICES]
-                st[_EVENT_COUNT] = e + 1
-            _seal(st, pl, blk)
-            continue
-        # Where the block is at the end of this slice: g, then F
-        n = st[_NSLICES + phase]
-        k = st[_SLICE] + 1
-        st[_SLICE] = k
-        dt = st[_QUOTIENT + phase]
-        if k <= st[_REMAINDER + phase]:
-            dt += 1
+        dt = int(_advance(st, pl, blk))
+        if dt == 0:
+            break
+        _motors(st)
         added += dt
-        dt = dt * unit
-        if k == n:
-            f = st[_START + phase + 1]
-        else:
-            if n < 16384:
-                tau = (k << 15) // n
-                tau = (tau << 14) + ((((k << 15) - tau * n) << 14) // n)
-            else:
-                tau = int(muldiv(k, _ONE, n))
-            g = tau
-            yh = tau >> 15
-            yl = tau & 0x7FFF
-            x = st[_FACTOR_B + phase]
-            if x != 0:
-                x = st[_FACTOR_A + phase] + (
-                    (((x >> 15) * yh) << 1) + ((((x >> 15) * yl) + ((x & 0x7FFF) * yh)) >> 14)
-                )
-                g = (((x >> 15) * yh) << 1) + ((((x >> 15) * yl) + ((x & 0x7FFF) * yh)) >> 14)
-            f = st[_START + phase]
-            x = st[_START + phase + 1] - f
-            yh = g >> 15
-            yl = g & 0x7FFF
-            f += (((x >> 15) * yh) << 1) + ((((x >> 15) * yl) + ((x & 0x7FFF) * yh)) >> 14)
-        yh = f >> 15
-        yl = f & 0x7FFF
+        dt = dt * st[_CYCLES_UNIT]
         at = st[_SLICES]
         st[_SLICES] = at + 1
         at = at & _SLICE_MASK
         i = 0
         while i < 4:
-            # Position of the motor at the end of the slice, 1/4096 step
-            x = st[_BLOCK_STEPS + i] << 12
-            if f != _ONE:
-                x = (((x >> 15) * yh) << 1) + ((((x >> 15) * yl) + ((x & 0x7FFF) * yh)) >> 14)
-            last = st[_LAST + i]
-            st[_LAST + i] = x
-            d = x - last
-            n = ((x + 2048) >> 12) - ((last + 2048) >> 12)
-            carry = st[_CARRY + i] + dt
+            x = st[_AT + i]
+            n = ((x + 2048) >> 12) - ((st[_LAST + i] + 2048) >> 12)
             w = st[_WRITE + i]
-            ring = i * _WORDS
-            first = w
+            st[_CARRY + i] += dt
             if n == 0:
-                # Wait, leaving `guard` cycles so that the next slice may step at once
-                wait = carry - guard
+                # Wait, leaving a little so that the next slice may step at once
+                wait = st[_CARRY + i] - st[_GUARD]
                 if wait < 7:
                     wait = 7
-                words[ring + (w & _WORD_MASK)] = ((wait - 7) << 11) | st[_DIRECTION + i]
-                w += 1
-                carry -= wait
+                words[i * _WORDS + (w & _WORD_MASK)] = ((wait - 7) << 11) | st[_DIRECTION + i]
+                st[_CARRY + i] -= wait
                 st[_QUIET + i] = 1
+                n = 1
             else:
                 st[_COUNT + i] += n
-                bit = 1 - st[_INVERT + i]
-                if d < 0:
-                    d = 0 - d
-                    n = 0 - n
-                    bit = 1 - bit
-                    k = 4096 - ((x + 2048) & 4095)
-                    yy = 1 + ((last + 2047) & 4095)
-                else:
-                    k = (x + 2048) & 4095
-                    yy = 4096 - ((last + 2048) & 4095)
-                # The last step of the slice: k / 4096 step before its end
-                span = carry - k * dt // d
-                least = 3
-                if bit != st[_DIRECTION + i]:
-                    st[_DIRECTION + i] = bit
-                    least = st[_DIR_SETUP + i - i]
-                    if n > 1:
-                        # The first step on its own, so that the way back is not spread over the turn
-                        st[_QUIET + i] = 1
-                if st[_QUIET + i] != 0:
-                    st[_QUIET + i] = 0
-                    if n > 1:
-                        wait = carry - dt + yy * dt // d
-                        if wait < shortest + least:
-                            wait = shortest + least
-                        words[ring + (w & _WORD_MASK)] = ((wait - overhead - 3) << 11) | 2 | bit
-                        w += 1
-                        n -= 1
-                        span -= wait
-                        carry -= wait
-                        least = 3
-                if n == 1:
-                    if span < shortest + least:
-                        span = shortest + least
-                    words[ring + (w & _WORD_MASK)] = ((span - overhead - 3) << 11) | 2 | bit
-                    w += 1
-                    carry -= span
-                else:
-                    while n > 0:
-                        # Whole cycles between steps: runs short enough that rounding stays below an eighth of a step
-                        wait = (span - 3 + (n >> 1)) // n
-                        if wait < shortest:
-                            wait = shortest
-                        k = wait >> 2
-                        if k > 1000:
-                            k = 1000
-                        if k > n:
-                            k = n
-                        words[ring + (w & _WORD_MASK)] = ((wait - overhead) << 11) | (k << 1) | bit
-                        w += 1
-                        wait = wait * k + 3
-                        span -= wait
-                        carry -= wait
-                        n -= k
-            st[_CARRY + i] = carry
-            st[_WRITE + i] = w
-            st[_FREE + i] -= w - first
-            counts[i * _SLICES_RING + at] = w - first
+                n = int(_step(st, words, i, dt, n)) - w
+            st[_LAST + i] = x
+            st[_WRITE + i] = w + n
+            st[_FREE + i] -= n
+            counts[i * _SLICES_RING + at] = n
             i += 1
+        # The next block counts from its own start
+        if st[_FRACTION] == _ONE:
+            i = 0
+            while i < 4:
+                st[_LAST + i] = 0
+                i += 1
         made += 1
-        st[_END_SPEED] = 1
-        if f == _ONE:
-            st[_END_SPEED] = st[_FINAL_SPEED]
     st[_ADDED] = added
     return made
 

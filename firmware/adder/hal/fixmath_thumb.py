@@ -7,9 +7,11 @@ import micropython
 def muldiv(r0, r1, r2):
     # 64-bit product into r3:r0, from 16-bit halves; a, b < 2**31 keeps the two middle products below 2**32
     lsr(r3, r0, 16)  # r3 = high half of a
-    uxth(r4, r0)  # r4 = low half of a
+    lsl(r4, r0, 16)
+    lsr(r4, r4, 16)  # r4 = low half of a
     lsr(r5, r1, 16)  # r5 = high half of b
-    uxth(r6, r1)  # r6 = low half of b
+    lsl(r6, r1, 16)
+    lsr(r6, r6, 16)  # r6 = low half of b
     mov(r0, r4)
     mul(r0, r6)  # r0 = low * low
     mul(r4, r5)  # r4 = low * high

@@ -42,7 +42,7 @@ _AT_PULSE = const(7)  # Y is one less: the step is about to be made
 _AT_LOW = const(9)
 _AT_HALT = const(13)
 
-# Addresses: PIO0 0x50200000, DMA 0x50000000; written as shifts because viper has no literals above 2**30
+# Addresses: PIO0 0x50200000, DMA 0x50000000. Viper has no literals above 2**30, so they are shifted up from variables.
 _PIO = const(0x502)
 _DMA = const(0x500)
 
@@ -96,8 +96,10 @@ def _peek(block: int, offset: int) -> int:
 @micropython.viper
 def _start(channels: int):
     # Trigger the control channels, wait until every FIFO holds a word, then start all state machines on one write.
-    dma = ptr32((_DMA << 20) + 0x430)
-    pio = ptr32(_PIO << 20)
+    block = _DMA
+    dma = ptr32((block << 20) + 0x430)
+    block = _PIO
+    pio = ptr32(block << 20)
     dma[0] = channels
     wait = 1000
     while (pio[1] & 0x0F000000) != 0 and wait > 0:  # FSTAT.TXEMPTY
@@ -108,7 +110,8 @@ def _start(channels: int):
 @micropython.viper
 def _stalled() -> int:
     # True when all four state machines wait at `pull` with nothing to take
-    pio = ptr32(_PIO << 20)
+    block = _PIO
+    pio = ptr32(block << 20)
     pio[2] = 0x0F000000  # FDEBUG.TXSTALL, cleared by writing ones; set again at once where it still holds
     n = 0
     while n < 4:
@@ -123,20 +126,16 @@ def _stalled() -> int:
 @micropython.viper
 def _read_index(channel: int, base: int, mask: int) -> int:
     # Ring index where a DMA channel reads next
-    p = ptr32((_DMA << 20) + channel * 64)
+    block = _DMA
+    p = ptr32((block << 20) + channel * 64)
     return ((p[0] - base) >> 2) & mask
-
-
-@micropython.viper
-def _busy(channel: int) -> int:
-    p = ptr32((_DMA << 20) + channel * 64 + 12)
-    return (p[0] >> 24) & 1
 
 
 @micropython.viper
 def _left_in_word(sm: int, origin: int, word: int) -> int:
     """Steps of the word in work that were not made; the state machine is stopped. -1: no word is in work."""
-    pio = ptr32(_PIO << 20)
+    block = _PIO
+    pio = ptr32(block << 20)
     base = (0xC8 + sm * 0x18) >> 2
     pc = pio[base + 3] - origin
     if pc == _AT_PULL:
@@ -390,7 +389,8 @@ def _word_at(words: ptr32, index: int) -> int:
 @micropython.viper
 def _reset_machine(sm: int, origin: int):
     # State machine `sm` is disabled: step pin low, FIFOs emptied by flipping FJOIN_TX twice, back to the first instruction
-    pio = ptr32(_PIO << 20)
+    block = _PIO
+    pio = ptr32(block << 20)
     base = (0xC8 + sm * 0x18) >> 2
     pio[base + 4] = 0xE000  # set pins, 0
     shiftctrl = pio[base + 2]
@@ -404,12 +404,14 @@ def _reset_machine(sm: int, origin: int):
 @micropython.viper
 def _watch_pin(sm: int, pin: int):
     # EXECCTRL.JMP_PIN
-    pio = ptr32((_PIO << 20) + 0xCC + sm * 0x18)
+    block = _PIO
+    pio = ptr32((block << 20) + 0xCC + sm * 0x18)
     pio[0] = (pio[0] & (0 - 0x1F000001)) | (pin << 24)
 
 
 @micropython.viper
 def _invert_input(pin: int, invert: int):
     # IO_BANK0 GPIOx_CTRL.INOVER: 0 as it is, 1 inverted
-    io = ptr32((0x400 << 20) + 0x14004 + pin * 8)
+    block = 0x400
+    io = ptr32((block << 20) + 0x14004 + pin * 8)
     io[0] = (io[0] & (0 - 0x30001)) | (invert << 16)
