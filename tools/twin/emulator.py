@@ -386,9 +386,7 @@ class Board:
         self.chip.pwm_duty(gpio, out)
         return out[0] / out[1]
 
-    def add_motor(
-        self, step, dir, enable=None, dir_positive=1, enable_level=0, both_edges=False, on_watch=None
-    ):
+    def add_motor(self, step, dir, enable=None, dir_positive=1, enable_level=0, both_edges=False, on_watch=None):
         """A Motor on these pins (at most 8). It counts rising step edges, or both."""
         index = len(self._motors)
         if index == 8:
