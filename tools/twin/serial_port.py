@@ -24,32 +24,59 @@ _EVENT = struct.Struct("iIII")
 
 
 class _Opens:
-    """Counts the opens of a file by inotify. `watch` begins after our own handle was opened."""
+    """Knows how often a file is open besides our own handle.
+
+    inotify tells when to look. It may merge two opens into one event, so the processes' file tables are counted; where
+    another user's processes hide theirs, the events have to do.
+    """
 
     def __init__(self, path: str):
         libc = ctypes.CDLL(None, use_errno=True)
-        self._fd = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-        if self._fd < 0 or libc.inotify_add_watch(self._fd, path.encode(), _IN_OPEN | _IN_CLOSE) < 0:
+        self._path = path
+        self.fd = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        if self.fd < 0 or libc.inotify_add_watch(self.fd, path.encode(), _IN_OPEN | _IN_CLOSE) < 0:
             raise OSError(ctypes.get_errno(), "cannot watch %s: %s" % (path, os.strerror(ctypes.get_errno())))
+        self._by_events = 0
         self.count = 0
 
     def changes(self) -> list[int]:
-        """The count after each open or close since the last call."""
-        counts = []
+        """The counts since the last call as far as events tell; the last one is sure."""
         try:
-            data = os.read(self._fd, 65536)
+            data = os.read(self.fd, 65536)
         except BlockingIOError:
-            return counts
-        at = 0
+            return []
+        counts, at = [], 0
         while at < len(data):
             _, mask, _, length = _EVENT.unpack_from(data, at)
             at += _EVENT.size + length
-            self.count = max(0, self.count + (1 if mask & _IN_OPEN else -1))
-            counts.append(self.count)
+            self._by_events = max(0, self._by_events + (1 if mask & _IN_OPEN else -1))
+            counts.append(self._by_events)
+        seen, hidden = self._look()
+        if seen or not hidden:
+            self._by_events = counts[-1] = seen
+        self.count = counts[-1]
         return counts
 
+    def _look(self) -> tuple[int, bool]:
+        """Open handles besides one of ours, and whether some process did not let us look."""
+        handles, hidden = -1, False
+        for process in os.scandir("/proc"):
+            if not process.name.isdigit():
+                continue
+            try:
+                for handle in os.scandir(process.path + "/fd"):
+                    try:
+                        handles += os.readlink(handle.path) == self._path
+                    except OSError:
+                        continue  # closed meanwhile
+            except PermissionError:
+                hidden = True
+            except OSError:
+                continue  # the process ended meanwhile
+        return max(handles, 0), hidden
+
     def close(self) -> None:
-        os.close(self._fd)
+        os.close(self.fd)
 
 
 class PtyPort:
@@ -134,7 +161,7 @@ class PtyPort:
 
     def wait(self, seconds: float) -> None:
         """Sleep until a client writes, at most so long."""
-        select.select([self.master, self._opens._fd], [], [], max(seconds, 0))
+        select.select([self.master, self._opens.fd], [], [], max(seconds, 0))
 
     def close(self) -> None:
         """Remove the link and the terminal."""
