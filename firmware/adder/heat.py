@@ -172,23 +172,17 @@ class Heater:
         """Measure, judge, set the output; the kind of fault, or 0. `locked`: measure only, the output stays off."""
         reading = self._read()
         guard = self.guard
-        jumped = False
+        if locked:
+            self.target_cc = 0
+        target = self.target_cc
         if guard.believe(reading, self._last):
             self._take(reading)
         elif guard.lost():
-            guard.doubt = 0
-            jumped = True
+            if target:
+                return self._jumped(reading)
             self._begin(reading)
-        if locked:
-            self.target_cc = 0
+            guard.restart(reading)
         now = self.temperature_cc
-        target = self.target_cc
-        if jumped and target:
-            if reading >= guard.max_cc:
-                return guard.name_fault(heatguard.MAXTEMP, guard.max_cc)
-            if reading <= guard.min_cc:
-                return guard.name_fault(heatguard.MINTEMP, guard.min_cc)
-            return guard.name_fault(heatguard.JUMP, reading)
         kind = guard.check(target, self._last, now, self.duty)
         if kind or target == 0 or guard.suspicious():
             duty = 0
@@ -209,6 +203,13 @@ class Heater:
         for back in range(_TEXT_READINGS - 1, -1, -1):
             readings.append(degrees(self._history[(self._at - back * _PER_SECOND) & 63]))
         ohm = self.thermistor.ohm(self.adc)
+        pullup = self.thermistor.pullup_ohm
+        if ohm < 0 or ohm > 300 * pullup:
+            sensor = "open"
+        elif ohm < pullup // 300:
+            sensor = "shorted"
+        else:
+            sensor = "%d ohm" % ohm
         return "%s: %s %s, reads %s C, limit %s C, target %s C; 1 s apart: %s; sensor %s; check: %s" % (
             title,
             self.name,
@@ -217,9 +218,19 @@ class Heater:
             degrees(self.guard.limit),
             degrees(self.target_cc),
             " ".join(readings),
-            "open" if ohm < 0 else "%d ohm" % ohm,
+            sensor,
             hint,
         )
+
+    def _jumped(self, reading):
+        """The reading left what is possible and did not come back; for the fault's text the history stays as it was."""
+        guard = self.guard
+        self._last = reading
+        if reading >= guard.max_cc:
+            return guard.name_fault(heatguard.MAXTEMP, guard.max_cc)
+        if reading <= guard.min_cc:
+            return guard.name_fault(heatguard.MINTEMP, guard.min_cc)
+        return guard.name_fault(heatguard.JUMP, reading)
 
     def _read(self):
         self.adc = self._adc.read()

@@ -8,7 +8,7 @@ fault. Each rule has one limit with a margin to what healthy printers do (noise,
   JUMP      readings change faster than any heater could, again and again: a loose contact
   SLOW      full power, but not `rise` within `watch` seconds
   STALL     not at full power and not `rise` within three such times, though the target was never reached
-  FALL      falls by 10 degC although at full power: the sensor has come off
+  FALL      falls by 10 degC although at full power: the sensor has come off, or the heater is dead
   LOW       held the target once and is now `drop` below it for `hold` seconds
   HIGH      held the target once and is now 15 degC above it for 3 s
   STUCK     no power for 10 s, but rises by 10 degC: the output does not switch off
@@ -68,6 +68,7 @@ class Guard:
         self._too_cold = 0
         self._full = 0
         self._full_base = 0
+        self._full_peak = 0
         self._slow = 0
         self._slow_base = 0
         self._low = 0
@@ -86,6 +87,11 @@ class Guard:
             return True
         self.doubt += _DOUBT_BAD
         return False
+
+    def restart(self, now):
+        """Readings start afresh at `now`: a sensor was plugged in."""
+        self.doubt = self._unpowered = 0
+        self._stuck_base = now
 
     def lost(self):
         """Too many readings that cannot be: the sensor or its wiring is bad, or it was plugged in just now."""
@@ -117,7 +123,7 @@ class Guard:
         if duty:
             self._unpowered = 0
         elif self._rises_unpowered(now):
-            return self.name_fault(STUCK, self._stuck_base + _STUCK_CC, self._stuck_checks)
+            return self.name_fault(STUCK, self._stuck_base + _STUCK_CC, self._stuck)
         if self.state == OFF:
             return OK
         if reading <= self.min_cc:
@@ -164,18 +170,25 @@ class Guard:
 
     def _full_power(self, now):
         if self._full == 0:
-            self._full_base = now
+            self._full_base = self._full_peak = now
+            self._slow = 0
         self._full += 1
-        if self._full > _FALL_CHECKS and now <= self._full_base - _FALL_CC:
-            return self.name_fault(FALL, self._full_base - _FALL_CC, self._full)
-        if self._full >= self.watch * PER_SECOND:
-            if now < self._full_base + self.rise:
-                return self.name_fault(SLOW, self._full_base + self.rise, self._full)
-            self._full = 0
+        self._slow += 1
+        if now > self._full_peak:
+            self._full_peak = now
+        elif self._full > _FALL_CHECKS and now <= self._full_peak - _FALL_CC:
+            return self.name_fault(FALL, self._full_peak - _FALL_CC, self._full)
+        if now >= self._full_base + self.rise:
+            self._full_base = now
+            self._slow = 0
+        elif self._slow >= self.watch * PER_SECOND:
+            return self.name_fault(SLOW, self._full_base + self.rise, self._slow)
         return OK
 
     def _part_power(self, now):
-        self._full = 0
+        if self._full:
+            self._full = self._slow = 0
+            self._slow_base = now
         if self.state != HEATING:
             return OK
         if now >= self._slow_base + self.rise:
