@@ -67,7 +67,7 @@ _CARRY = const(40)  # 4 motors
 _DIRECTION = const(44)  # 4 motors: level of the last word's direction bit
 _WRITE = const(48)  # 4 motors: words written, counts up
 _INVERT = const(52)  # 4 motors: direction bit for positive steps is 1 - this
-_QUIET = const(56)  # 4 motors: the last slice had no step
+_QUIET = const(56)  # 4 motors: the last slice had few steps or none
 _COUNT = const(60)  # 4 motors: steps handed out, signed
 _FREE = const(64)  # 4 motors: words that may be written now
 _AT = const(68)  # 4 motors: position at the end of this slice
@@ -87,15 +87,24 @@ _UNITS_SECOND = const(15625000)
 
 
 @micropython.viper
-def _phase(st: ptr32, phase: int, units: int, v0: int, v1: int):
-    # One phase of `units` * 64 ns from speed v0 to v1
+def _phase(st: ptr32, phase: int, units: int, v0: int, v1: int, steps: int):
+    # One phase of `units` * 64 ns from speed v0 to v1, in which the fastest motor makes `steps`
+    a = int(muldiv(v0, _ONE, v0 + v1)) << 1
+    b = _ONE - a
+    st[_FACTOR_A + phase] = a
+    st[_FACTOR_B + phase] = b
     n = (units + _SLICE_UNITS - 1) // _SLICE_UNITS
+    if b != 0:
+        # Steps are evenly spaced within a slice. Against constant acceleration that is wrong by a dt^2 / 8 at most,
+        # which is steps * b / (4 n^2): at most a tenth of a step.
+        if b < 0:
+            b = 0 - b
+        k = int(isqrt(int(muldiv(steps * 5 >> 1, b, _ONE)))) + 1
+        if k > n and k < units:
+            n = k
     st[_NSLICES + phase] = n
     st[_QUOTIENT + phase] = units // n
     st[_REMAINDER + phase] = units % n
-    a = int(muldiv(v0, _ONE, v0 + v1)) << 1
-    st[_FACTOR_A + phase] = a
-    st[_FACTOR_B + phase] = _ONE - a
 
 
 @micropython.viper
@@ -150,24 +159,36 @@ def _seal(st: ptr32, pl: ptr32, blk: ptr32):
     while i < 3:
         st[_NSLICES + i] = 0
         i += 1
+    most = 0
+    i = 0
+    while i < 4:
+        t = blk[b + _STEPS + i]
+        st[_BLOCK_STEPS + i] = t
+        st[_LAST + i] = 0
+        if t < 0:
+            t = 0 - t
+        if t > most:
+            most = t
+        i += 1
     st[_START] = 0
     f1 = 0
     if up > 0:
         t = int(muldiv(up << 1, _UNITS_SECOND, v0 + v1))
         if t > 0:
-            _phase(st, 0, t, v0, v1)
             f1 = int(muldiv(up, _ONE, length))
+            _phase(st, 0, t, v0, v1, int(muldiv(most, f1, _ONE)))
     f2 = _ONE
     t = 0
     if down > 0:
         t = int(muldiv(down << 1, _UNITS_SECOND, v2 + v1))
         if t > 0:
-            _phase(st, 2, t, v1, v2)
-            f2 = _ONE - int(muldiv(down, _ONE, length))
+            f2 = int(muldiv(down, _ONE, length))
+            _phase(st, 2, t, v1, v2, int(muldiv(most, f2, _ONE)))
+            f2 = _ONE - f2
     if cruise > 0:
         units = int(muldiv(cruise, _UNITS_SECOND, v1))
         if units > 0:
-            _phase(st, 1, units, v1, v1)
+            _phase(st, 1, units, v1, v1, 0)
         elif st[_NSLICES + 0] != 0:
             f1 = f2
         elif t > 0:
@@ -177,7 +198,7 @@ def _seal(st: ptr32, pl: ptr32, blk: ptr32):
     else:
         f2 = f1
     if st[_NSLICES] == 0 and st[_NSLICES + 1] == 0 and st[_NSLICES + 2] == 0:
-        _phase(st, 1, 1, 1, 1)
+        _phase(st, 1, 1, 1, 1, 0)
         f1 = 0
         f2 = _ONE
     st[_START + 1] = f1
@@ -188,11 +209,6 @@ def _seal(st: ptr32, pl: ptr32, blk: ptr32):
         if st[_NSLICES + 1] == 0:
             st[_START + 1] = _ONE
     st[_FINAL_SPEED] = v2
-    i = 0
-    while i < 4:
-        st[_BLOCK_STEPS + i] = blk[b + _STEPS + i]
-        st[_LAST + i] = 0
-        i += 1
     st[_PHASE] = 0
     st[_SLICE] = 0
 
@@ -294,7 +310,7 @@ def _step(st: ptr32, words: ptr32, i: int, dt: int, n: int) -> int:
         n = 0 - n
         bit = 1 - bit
         behind = 4096 - ((x + 2048) & 4095)
-        first = 1 + ((last + 2047) & 4095)
+        first = 1 + ((last + 2048) & 4095)
     else:
         behind = (x + 2048) & 4095
         first = 4096 - ((last + 2048) & 4095)
@@ -305,9 +321,12 @@ def _step(st: ptr32, words: ptr32, i: int, dt: int, n: int) -> int:
         st[_DIRECTION + i] = bit
         least += st[_DIR_SETUP]
         st[_QUIET + i] = 1
-    if st[_QUIET + i] != 0:
-        # After a slice without steps, or a turn, the first step has a time of its own.
-        st[_QUIET + i] = 0
+    quiet = st[_QUIET + i]
+    st[_QUIET + i] = 0
+    if n < 4:
+        st[_QUIET + i] = 1
+    if quiet != 0:
+        # After a slice with few steps, or a turn, the first step has a time of its own.
         if n > 1:
             wait = carry - dt + first * dt // d
             if wait < least:
@@ -326,11 +345,11 @@ def _step(st: ptr32, words: ptr32, i: int, dt: int, n: int) -> int:
         carry -= span
     else:
         while n > 0:
-            # Whole cycles between steps: runs so short that rounding stays below an eighth of a step
+            # Whole cycles between steps: runs so short that rounding stays below a tenth of a step
             wait = (span - 3 + (n >> 1)) // n
             if wait < shortest:
                 wait = shortest
-            k = wait >> 2
+            k = (wait * 11) >> 6
             if k > 1000:
                 k = 1000
             if k > n:
