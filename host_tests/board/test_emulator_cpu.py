@@ -1,8 +1,9 @@
 """The CPU of the emulated board: one instruction at a time against an independent emulator.
 
 Left out is where the reference differs from the architecture manual: shifts by a register of 0 or more
-than 32 (carry), ADC and SBC where the carry alone overflows (V), STM with its base among the registers, BX pc, BLX lr, the T bit of MRS xPSR. Its cycle counts of
-PUSH with lr and POP with pc are one too low (the manual: 1 + n and 3 + n with lr and pc counted in n).
+than 32 (carry), ADC and SBC where the carry alone overflows (V), STM with its base among the registers,
+BX pc, BLX lr, the T bit of MRS xPSR. Its cycle counts of PUSH with lr and POP with pc are one too low
+(the manual: 1 + n and 3 + n with lr and pc counted in n).
 """
 
 import random
@@ -41,9 +42,9 @@ def random_instruction(dice):
         return None
     if word >> 12 == 0xB:
         group = word >> 8 & 15
-        if group in (1, 3, 7, 8, 9, 11, 14) or group == 10 and word >> 6 & 3 == 2:
+        if group in (1, 3, 7, 8, 9, 11, 14) or (group == 10 and word >> 6 & 3 == 2):
             return None
-        if group == 15 and word not in (0xBF00, 0xBF10, 0xBF40) or group == 6 and word not in (0xB662, 0xB672):
+        if (group == 15 and word not in (0xBF00, 0xBF10, 0xBF40)) or (group == 6 and word not in (0xB662, 0xB672)):
             return None
     if top == 0x18 and word >> (word >> 8 & 7) & 1:
         return None

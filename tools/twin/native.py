@@ -79,6 +79,7 @@ _SIGNATURES = {
     "chip_stall": (None, [c_uint64]),
     "chip_flash_busy": (None, [c_uint32]),
     "chip_flash_conflicts": (c_uint32, []),
+    "chip_eager": (None, [c_uint32]),
     "chip_xip_cost": (None, [c_uint32]),
     "chip_xip_misses": (c_uint64, []),
     "chip_fifo_push": (None, [c_uint32]),

@@ -118,6 +118,7 @@ struct Chip {
     uint64_t cycle, now, stall_until, outside_due, next_event, run_until;
     uint64_t instructions;
     uint32_t stop, stop_reason;
+    uint32_t eager;               /* PIO: no skipping, every tick is run (for tests) */
     Cpu cpu;
     uint8_t *rom, *ram, *flash, *dpram, *xip_ram;
     uint32_t flash_size, flash_busy, flash_conflicts;

@@ -47,13 +47,10 @@ static void settle_all(Chip *c, Pio *p) {
     for (int i = 0; i < 4; i++) settle(c, &p->sm[i]);
 }
 
-/* Ends a wait: the machine tries its instruction again at its first tick from `earliest` on. */
-void pio_wake(Chip *c, Pio *p, uint32_t index, uint64_t earliest) {
-    Sm *s = &p->sm[index];
-    (void)c;
-    if (!s->sleep || !(s->enabled || s->exec_valid)) return;
-    if (s->sleep == SLEEP_SPIN_PIN && s->skip_period) {
-        /* a spin with delays looks at the pin only once a round */
+/* Ends a wait: the machine tries its instruction again at its first turn from `earliest` on. */
+static void rouse(Sm *s, uint64_t earliest) {
+    if (!s->sleep) return;
+    if (s->sleep >= SLEEP_SPIN) { /* with a delay in it, a spin comes round less often */
         uint64_t at = earliest << 8, rounds = 0;
         if (at > s->skip_from) rounds = (at - s->skip_from + s->skip_period - 1) / s->skip_period;
         set_due(s, s->skip_from + rounds * s->skip_period);
@@ -61,7 +58,14 @@ void pio_wake(Chip *c, Pio *p, uint32_t index, uint64_t earliest) {
         set_due(s, tick_from(s, earliest));
     }
     s->sleep = SLEEP_NO;
+}
+
+void pio_wake(Chip *c, Pio *p, uint32_t index, uint64_t earliest) {
+    Sm *s = &p->sm[index];
+    if (!(s->enabled || s->exec_valid)) return;
+    rouse(s, earliest);
     if (s->due_cycle < p->due) p->due = s->due_cycle;
+    if (s->due_cycle < c->next_event) c->next_event = s->due_cycle;
 }
 
 void pio_pins_changed(Chip *c, uint32_t changed) {
@@ -73,7 +77,6 @@ void pio_pins_changed(Chip *c, uint32_t changed) {
                 && (changed & (1u << s->sleep_pin)))
                 pio_wake(c, p, i, c->now + (p->sync_bypass & (1u << s->sleep_pin) ? 1 : 2));
         }
-        if (p->due < c->next_event) c->next_event = p->due;
     }
 }
 
@@ -116,7 +119,7 @@ void pio_tx_push(Chip *c, Pio *p, uint32_t index, uint32_t value) {
         return;
     }
     s->tx[(s->tx_head + s->tx_level++) & 7] = value;
-    if (s->enabled && s->sleep != SLEEP_TX) pio_autopull(c, p, index);
+    if (s->enabled && s->stalled != 1) pio_autopull(c, p, index);
     if (s->sleep == SLEEP_TX) pio_wake(c, p, index, c->now + 1);
     pio_irq_update(c, p);
 }
@@ -181,7 +184,8 @@ static void enable(Chip *c, Sm *s, uint32_t on) {
         return;
     }
     /* a pending delay stays and goes on when it is enabled again */
-    s->delay_left = s->sleep ? 0 : (uint32_t)((s->due > next ? s->due - next : 0) / s->div);
+    rouse(s, c->now + 1);
+    s->delay_left = (uint32_t)((s->due > next ? s->due - next : 0) / s->div);
     s->enabled = 0;
     s->sleep = SLEEP_NO;
     s->stalled = 0;
@@ -207,8 +211,9 @@ static void ctrl_write(Chip *c, Pio *p, uint32_t value) {
         if (value & (0x10u << i)) restart(c, s);
         if (value & (0x100u << i)) {
             settle(c, s);
+            s->sleep = SLEEP_NO;
             s->grid = (c->now + 1) << 8;
-            if (s->enabled && !s->sleep) set_due(s, s->grid);
+            if (s->enabled) set_due(s, s->grid);
         }
         enable(c, s, (value >> i) & 1);
     }
@@ -216,10 +221,11 @@ static void ctrl_write(Chip *c, Pio *p, uint32_t value) {
 
 static void divider(Chip *c, Sm *s, uint32_t value) {
     settle(c, s);
+    if (s->enabled) rouse(s, c->now + 1);
     s->clkdiv = value & 0xFFFFFF00u;
     s->div = value >> 16 ? value >> 8 : 0x1000000;
-    if (s->enabled && !s->sleep && s->due < (c->now + 1) << 8) set_due(s, (c->now + 1) << 8);
-    s->grid = s->enabled && !s->sleep ? s->due : (c->now + 1) << 8;
+    if (s->enabled && s->due < (c->now + 1) << 8) set_due(s, (c->now + 1) << 8);
+    s->grid = s->enabled ? s->due : (c->now + 1) << 8;
 }
 
 static uint32_t sm_read(Pio *p, uint32_t index, uint32_t offset) {
@@ -262,7 +268,7 @@ static void sm_write(Chip *c, Pio *p, uint32_t index, uint32_t offset, uint32_t 
     default: s->pinctrl = value;
     }
     /* a machine that waits looks again under the new settings */
-    if (s->sleep && s->enabled && offset != 0x10) pio_wake(c, p, index, c->now + 1);
+    if (s->sleep && offset != 0x10) pio_wake(c, p, index, c->now + 1);
 }
 
 uint32_t pio_read(Chip *c, Pio *p, uint32_t offset) {

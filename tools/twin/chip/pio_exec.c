@@ -49,7 +49,7 @@ static uint32_t push_threshold(const Sm *s) {
 enum { WAITS = 0, RAN = 1, JUMPED = 2 };
 
 static int sleep_on(const Ctx *x, uint32_t why) {
-    x->s->sleep = why;
+    if (!x->c->eager) x->s->sleep = why;
     x->s->stalled = why == SLEEP_TX ? 1 : why == SLEEP_RX ? 2 : 0;
     if (x->s->stalled) x->p->fdebug |= 1u << (x->s->stalled == 1 ? 24 + x->index : x->index);
     return WAITS;
@@ -74,7 +74,7 @@ static int do_jmp(const Ctx *x, uint32_t instr, uint32_t delay, int kind) {
     }
     if (!taken) return RAN;
     s->pc = target;
-    if (target != here || kind) return JUMPED;
+    if (target != here || kind || x->c->eager) return JUMPED;
     /* it jumps to itself: count down in one go, or wait for something to change */
     s->skip_period = s->div * (1 + delay);
     s->skip_from = s->due + s->skip_period;
@@ -238,7 +238,8 @@ static int do_irq(const Ctx *x, uint32_t instr) {
     if (instr & 0x40) {
         x->p->irq &= ~(1u << n);
     } else if (s->irq_raised) {
-        if (x->p->irq & (1u << n)) return sleep_on(x, SLEEP_IRQ);
+        if (x->p->irq_seen & (1u << n))
+            return x->p->irq & (1u << n) ? sleep_on(x, SLEEP_IRQ) : WAITS;
         s->irq_raised = 0;
         return RAN;
     } else {

@@ -85,6 +85,7 @@ uint32_t chip_run(Chip *c, uint64_t until) {
         } while (c->cycle < c->next_event && c->cycle < until && !u->irq_check && !c->stop
                  && !u->sleeping && c->cycle >= c->stall_until);
     }
+    if (!c->stop && c->cycle >= c->next_event) events(c, c->cycle);
     return c->stop ? c->stop_reason : STOP_TIME;
 }
 
@@ -190,6 +191,7 @@ void chip_outside_due(Chip *c, uint64_t cycle) {
 void chip_stall(Chip *c, uint64_t cycles) { c->stall_until = c->now + cycles; }
 void chip_flash_busy(Chip *c, uint32_t on) { c->flash_busy = on; }
 uint32_t chip_flash_conflicts(const Chip *c) { return c->flash_conflicts; }
+void chip_eager(Chip *c, uint32_t on) { c->eager = on; }
 void chip_xip_cost(Chip *c, uint32_t cycles) { c->xip_cost = cycles; }
 uint64_t chip_xip_misses(const Chip *c) { return c->xip_misses; }
 void chip_fifo_push(Chip *c, uint32_t value) {
