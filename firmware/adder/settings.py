@@ -42,9 +42,9 @@ SETTINGS = (
     ("max_acceleration_y", "M201", "Y", "mm/s^2", 0, 3000, 1, 50000, "highest acceleration, Y"),
     ("max_acceleration_z", "M201", "Z", "mm/s^2", 0, 200, 1, 50000, "highest acceleration, Z"),
     ("max_acceleration_e", "M201", "E", "mm/s^2", 0, 5000, 1, 50000, "highest acceleration, E"),
-    ("acceleration_print", "M204", "P", "mm/s^2", 0, 1500, 1, 50000, "acceleration of print moves"),
-    ("acceleration_retract", "M204", "R", "mm/s^2", 0, 2000, 1, 50000, "acceleration of moves of E alone"),
-    ("acceleration_travel", "M204", "T", "mm/s^2", 0, 2000, 1, 50000, "acceleration of moves without E"),
+    ("acceleration_print", "M204", "P", "mm/s^2", 0, 1500, 1, 50000, "acceleration of prints"),
+    ("acceleration_retract", "M204", "R", "mm/s^2", 0, 2000, 1, 50000, "acceleration of E alone"),
+    ("acceleration_travel", "M204", "T", "mm/s^2", 0, 2000, 1, 50000, "acceleration without E"),
     ("min_segment_us", "M205", "B", "us", 0, 20000, 0, 1000000, "shortest time of a segment"),
     ("min_feedrate_print", "M205", "S", "mm/s", 2, 0, 0, 10000, "lowest speed of print moves"),
     ("min_feedrate_travel", "M205", "T", "mm/s", 2, 0, 0, 10000, "lowest speed of travel moves"),
@@ -55,7 +55,7 @@ SETTINGS = (
     ("jerk_e", "M205", "E", "mm/s", 2, 500, 0, 10000, "jerk, E"),
     ("classic_jerk", "", "", "", 0, 0, 0, 1, "corners: 0 by junction deviation, 1 by jerk"),
     ("kinematics", "", "", "", 0, 0, 0, 1, "kinematics: 0 Cartesian, 1 CoreXY"),
-    # Lowest values are at most 0 and highest ones more than 0, so no pair can be the wrong way round.
+    # Lowest ones are at most 0 and highest ones above 0: no pair can be the wrong way round.
     ("x_min", "", "", "mm", 2, 0, -100000, 0, "lowest X"),
     ("x_max", "", "", "mm", 2, 20000, 100, 200000, "highest X"),
     ("y_min", "", "", "mm", 2, 0, -100000, 0, "lowest Y"),
@@ -169,7 +169,7 @@ class Settings:
 
     def _board_default(self, name, value):
         if name not in self._index:
-            raise BoardError("defaults: there is no setting '%s'; docs/settings.md lists them" % name)
+            raise BoardError("defaults: no setting is called '%s'; see docs/settings.md" % name)
         row = self.row(name)
         try:
             if isinstance(value, float):
@@ -313,7 +313,7 @@ class Settings:
     # Store
 
     def save(self):
-        """Write all settings to the store if they differ from what it holds. Gives the line for the host."""
+        """Write all settings to the store if it holds others. Gives the line for the host."""
         if self._store is None:
             raise Refused("settings cannot be stored: this board has no file system")
         lines = []
@@ -326,7 +326,7 @@ class Settings:
         return "echo:Settings Stored (%d bytes; crc %d)" % (store.size, store.crc)
 
     def load(self):
-        """Take the settings from the store, defaults for what it lacks. Gives the lines for the host."""
+        """Take the settings from the store, or defaults. Gives the lines for the host."""
         text = None
         notes = []
         if self._store is not None:

@@ -76,13 +76,14 @@ class Store:
             with self._open(target.path, "rb") as stream:
                 same = stream.read(_LONGEST + 1) == data
         except OSError as error:
-            problem = "the file system is full" if error.errno == _ENOSPC else "error %s" % error.errno
+            full = error.errno == _ENOSPC
+            problem = "the file system is full" if full else "error %s" % error.errno
             same = False
         else:
             problem = "it reads back damaged"
         if not same:
             raise Refused(
-                "settings are not stored in %s: %s; the save before is kept" % (target.path, problem)
+                "settings are not stored: %s: %s; the save before is kept" % (target.path, problem)
             )
         self.size, self.crc = len(data), crc
         return True
@@ -113,17 +114,17 @@ class _File:
             if error.errno != _ENOENT:
                 self.problem = "%s cannot be read: error %s" % (path, error.errno)
             return
-        self._judge(data, format_number)
+        self._judge(path, data, format_number)
 
-    def _judge(self, data, format_number):
+    def _judge(self, path, data, format_number):
         self.size = len(data)
         if self.size > _LONGEST or not data.startswith(_MARK):
-            self.problem = "%s holds no settings" % self.path
+            self.problem = "%s holds no settings" % path
             return
         end = data.rfind(b"crc32 ")
         self.crc = crc32(data[: max(end, 0)])
         if end < 0 or data[end:] != b"crc32 %d\n" % self.crc:
-            self.problem = "%s is damaged or incomplete: its checksum is wrong" % self.path
+            self.problem = "%s is damaged or incomplete: its checksum is wrong" % path
             return
         start = data.find(b"\n") + 1
         try:
@@ -133,6 +134,6 @@ class _File:
             if number == format_number:
                 self.text = data[start:end].decode()
             else:
-                self.problem = "%s is of format %d, should be %d" % (self.path, number, format_number)
+                self.problem = "%s is of format %d, should be %d" % (path, number, format_number)
         except (ValueError, IndexError):
-            self.problem = "%s holds no settings that this version can read" % self.path
+            self.problem = "%s holds no settings that this version can read" % path
