@@ -1,5 +1,7 @@
 """DMA of the emulated board: rings, chains, null triggers, request pacing, as the data sheet says."""
 
+import itertools
+
 import pytest
 
 from host_tests.board.bare import (
@@ -16,8 +18,8 @@ from host_tests.board.bare import (
     RAM,
     RXF,
     TXF,
-    X,
     X_DEC,
+    X,
     jmp,
     mov,
     pull,
@@ -264,7 +266,7 @@ def test_a_word_lands_before_the_machine_runs_dry_at_full_rate(bare):
     bare.start(1)
     bare.run(199 * 4)
     rises = record.rising(2)
-    assert {b - a for a, b in zip(rises, rises[1:], strict=False)} == {4}
+    assert {b - a for a, b in itertools.pairwise(rises)} == {4}
     assert bare[PIO0 + MACHINE + ADDR] < 4
     assert bare[PIO0 + CTRL] == 1
 

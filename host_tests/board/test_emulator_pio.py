@@ -1,5 +1,7 @@
 """PIO of the emulated board against counted cycles: every instruction runs at its cycle, whatever the CPU does."""
 
+import itertools
+
 import pytest
 
 from host_tests.board.bare import (
@@ -196,7 +198,7 @@ def test_a_switch_set_within_a_step_stops_the_machine_in_its_next_turn(bare):
     bare.run(1000)
     assert len(seen) == 7
     assert bare[PIO0 + RXF] == 100 - 6
-    assert {b - a for a, b in zip(seen, seen[1:], strict=False)} == {10}
+    assert {b - a for a, b in itertools.pairwise(seen)} == {10}
 
 
 def test_tx_stall_is_remembered_until_it_is_cleared(bare):
@@ -285,7 +287,7 @@ def test_side_set_takes_bits_of_the_delay(bare):
     bare.start(1)
     bare.run(100)
     data, side_edges = record.edges(2), record.edges(3)
-    assert [abs(b) - abs(a) for a, b in zip(data, data[1:], strict=False)][:4] == [3, 5, 3, 5]
+    assert [abs(b) - abs(a) for a, b in itertools.pairwise(data)][:4] == [3, 5, 3, 5]
     assert side_edges[0] == data[0]
     assert -side_edges[1] - side_edges[0] == 6
     assert side_edges[2] - -side_edges[1] == 2
@@ -378,7 +380,7 @@ def test_divider_change_while_running(bare):
     record = bare.board.record([2])
     bare.run(2000)
     edges = record.edges(2)[1:]
-    assert {abs(b) - abs(a) for a, b in zip(edges, edges[1:], strict=False)} == {20}
+    assert {abs(b) - abs(a) for a, b in itertools.pairwise(edges)} == {20}
 
 
 def test_pindirs_and_letting_go(bare):

@@ -47,22 +47,22 @@ def random_program(dice):
 
     def one(here):
         delay = dice.choice((0, 0, 0, 1, 3))
-        return dice.choice(
-            (
-                lambda: jmp(dice.choice((X_DEC, Y_DEC)), here, delay),
-                lambda: jmp(PIN, here, delay),
-                lambda: jmp(dice.randrange(8), dice.randrange(32), delay),
-                lambda: wait(dice.randrange(2), 0, dice.choice(INPUTS), delay),
-                lambda: wait(dice.randrange(2), 2, dice.choice((0, 1, 0x10, 0x11)), delay),
-                lambda: in_(dice.choice((0, 1, 2, 3, 6, 7)), dice.randrange(32), delay),
-                lambda: out(dice.choice((0, 1, 2, 3, 6)), dice.randrange(32), delay),
-                lambda: push(dice.random() < 0.4, delay),
-                lambda: pull(dice.random() < 0.4, delay),
-                lambda: mov(dice.choice((PINS, X, Y, ISR, OSR)), dice.choice((0, 1, 2, 3, 5, 6, 7)), delay),
-                lambda: irq(dice.choice((0, 1, 0x10, 0x11)), dice.random() < 0.2, dice.random() < 0.3, delay),
-                lambda: set_(dice.choice((PINS, X, Y)), dice.randrange(32), delay),
-            )
-        )()
+        kinds = (
+            (4, lambda: jmp(dice.choice((X_DEC, Y_DEC)), here, delay)),
+            (2, lambda: jmp(PIN, here, delay)),
+            (2, lambda: jmp(dice.randrange(1, 8), dice.randrange(32), delay)),
+            (1, lambda: wait(dice.randrange(2), 0, dice.choice(INPUTS), delay)),
+            (1, lambda: wait(dice.randrange(2), 2, dice.choice((0, 1, 0x10, 0x11)), delay)),
+            (1, lambda: in_(dice.choice((0, 1, 2, 3, 6, 7)), dice.randrange(32), delay)),
+            (2, lambda: out(dice.choice((0, 1, 2, 3, 6)), dice.randrange(32), delay)),
+            (1, lambda: push(dice.random() < 0.2, delay)),
+            (1, lambda: pull(dice.random() < 0.2, delay)),
+            (2, lambda: mov(dice.choice((PINS, X, Y, ISR, OSR)), dice.choice((0, 1, 2, 3, 5, 6, 7)), delay)),
+            (1, lambda: irq(dice.choice((0, 1, 0x10, 0x11)), dice.random() < 0.1, dice.random() < 0.4, delay)),
+            (5, lambda: set_(PINS, dice.randrange(2), delay)),
+            (3, lambda: set_(dice.choice((X, Y)), dice.randrange(32), delay)),
+        )
+        return dice.choices([make for _, make in kinds], [weight for weight, _ in kinds])[0]()
 
     return [one(i) for i in range(32)]
 
