@@ -1,0 +1,109 @@
+"""Codes that report: temperatures, position, firmware, endstops, diagnostics."""
+
+from adder.codes.common import check_tool, mm, plain
+
+VERSION = "0.1.0"
+
+# Everything a host may ask for, and whether it works.
+_CAPABILITIES = (
+    ("SERIAL_XON_XOFF", 0),
+    ("BINARY_FILE_TRANSFER", 0),
+    ("EEPROM", 1),
+    ("VOLUMETRIC", 0),
+    ("AUTOREPORT_POS", 0),
+    ("AUTOREPORT_TEMP", 1),
+    ("AUTOREPORT_SD_STATUS", 0),
+    ("PROGRESS", 0),
+    ("PRINT_JOB", 0),
+    ("AUTOLEVEL", 0),
+    ("RUNOUT", 0),
+    ("Z_PROBE", 0),
+    ("LEVELING_DATA", 0),
+    ("BUILD_PERCENT", 0),
+    ("SOFTWARE_POWER", 0),
+    ("TOGGLE_LIGHTS", 0),
+    ("CASE_LIGHT_BRIGHTNESS", 0),
+    ("EMERGENCY_PARSER", 1),
+    ("BUSY_PROTOCOL", 1),
+    ("HOST_ACTION_COMMANDS", 0),
+    ("PROMPT_SUPPORT", 0),
+    ("SDCARD", 0),
+    ("EXTENDED_M20", 0),
+    ("LFN_WRITE", 0),
+    ("LONG_FILENAME", 0),
+    ("THERMAL_PROTECTION", 1),
+    ("MOTION_MODES", 0),
+    ("ARCS", 0),
+    ("BABYSTEPPING", 0),
+    ("CHAMBER_TEMPERATURE", 0),
+    ("COOLER_TEMPERATURE", 0),
+    ("MEATPACK", 0),
+)
+
+
+def m105(p, c):
+    """M105: temperatures in one line with the ok."""
+    check_tool(c, "T")
+    p.out.line("ok " + p.report.temperatures())
+    return True
+
+
+def m114(p, c):
+    """M114: where the queued moves end, and where the motors are now."""
+    p.out.line(position(p))
+
+
+def position(p):
+    """The line of M114."""
+    motion = p.motion
+    ends = tuple([mm(motion.position_u(axis)) for axis in range(4)])
+    steps = (motion.steps(0), motion.steps(1), motion.steps(2))
+    return "X:%s Y:%s Z:%s E:%s Count X:%d Y:%d Z:%d" % (ends + steps)
+
+
+def m115(p, c):
+    """M115: name, version, what works."""
+    if c.has("V"):
+        p.out.line("Adder " + VERSION)
+        return
+    p.out.line(
+        "FIRMWARE_NAME:Adder %s (G-code of Marlin 2.1) PROTOCOL_VERSION:1.0 MACHINE_TYPE:%s EXTRUDER_COUNT:1 UUID:%s"
+        % (VERSION, plain(p.board.title.encode()).replace(":", " "), uuid(p.hal.unique_id()))
+    )
+    for name, works in _CAPABILITIES:
+        p.out.line("Cap:%s:%d" % (name, works))
+
+
+def uuid(unique_id):
+    """A chip's number as a UUID, zeros in front."""
+    digits = "".join(["%02x" % byte for byte in unique_id])
+    digits = ("0" * 32 + digits)[-32:]
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def m119(p, c):
+    """M119: endstops, at the end of the axis where each is used."""
+    p.out.line("Reporting endstop status")
+    for axis in range(3):
+        state = p.motion.endstop(axis)
+        if state is not None:
+            name = "xyz"[axis]
+            end = "max" if p.settings.get("home_to_max_" + name) else "min"
+            p.out.line("%s_%s: %s" % (name, end, "TRIGGERED" if state else "open"))
+
+
+def m122(p, c):
+    """M122: how well the printer keeps up, as pairs of a name and a number."""
+    feeder = p.motion.feeder
+    words = [
+        "underruns:%d" % feeder.underruns,
+        "lowest_ahead_ms:%d" % (feeder.lowest_ahead_us // 1000),
+        "buffer_ms:%d" % (feeder.ahead_us() // 1000),
+        "queue:%d/%d" % (len(p.queue), p.queue.size),
+        "heap_free:%d" % p.hal.heap_free(),
+        "clipped:%d" % p.motion.clipped,
+    ]
+    counters = p.link.counters
+    for name in sorted(counters):
+        words.append("%s:%d" % (name, counters[name]))
+    p.out.line("echo:" + " ".join(words))

@@ -1,0 +1,125 @@
+"""The table of codes: what the dispatcher, M503, docs/gcodes.md and the checks know of each.
+
+A row is (code, module, function, title, letters, buffered). The handler is `function` in adder/codes/`module`; without
+a module the code acts when its line arrives, and there is nothing left to do when its turn comes. The letter T alone
+stands for T with any number. Letters are "S=target [degC, 0 to 270]" joined by "; ", "" for none.
+
+buffered: queued     in order with the moves, `ok` when there is room
+          drain      waits until all moves have been made, then acts
+          immediate  acts when its turn comes, moves go on
+          realtime   acts on arrival, ahead of waiting lines
+          +blocks    `ok` comes when all is done
+Rows hold texts only, so that they stay in flash.
+"""
+
+_MOVE = "X Y Z=target [mm or inch]; E=filament; F=feedrate [mm/min, above 0]"
+_HOME = "X Y Z=these axes [all]; O=only axes that are not homed; W=no effect"
+_MOTORS = "S=idle time [s, 0 never]; X Y Z E=these motors [all]"
+
+ROWS = (
+    ("G0", "motion", "g0", "Travel move", _MOVE, "queued"),
+    ("G1", "motion", "g1", "Linear move", _MOVE, "queued"),
+    ("G4", "motion", "g4", "Dwell", "P=time [ms]; S=time [s, wins over P]", "drain+blocks"),
+    ("G20", "motion", "g20", "Inch units", "", "immediate"),
+    ("G21", "motion", "g21", "Millimetre units", "", "immediate"),
+    ("G28", "motion", "g28", "Home", _HOME, "drain+blocks"),
+    ("G90", "motion", "g90", "Absolute positioning", "", "immediate"),
+    ("G91", "motion", "g91", "Relative positioning", "", "immediate"),
+    ("G92", "motion", "g92", "Set position", "X Y Z E=new value [mm or inch]", "queued"),
+    ("M17", "motion", "m17", "Enable motors", "X Y Z E=these motors [all]", "drain"),
+    ("M18", "motion", "m84", "Disable motors", _MOTORS, "drain"),
+    ("M82", "motion", "m82", "Absolute E", "", "immediate"),
+    ("M83", "motion", "m83", "Relative E", "", "immediate"),
+    ("M84", "motion", "m84", "Disable motors", _MOTORS, "drain"),
+    ("M92", "settings", "m92", "Steps per mm", "X Y Z E=steps per mm", "drain"),
+    ("M104", "heat", "m104", "Set hotend temperature", "S=target [degC, 0 off]; T=tool [0]", "immediate"),
+    ("M105", "status", "m105", "Report temperatures", "T=tool [0]", "immediate"),
+    ("M106", "heat", "m106", "Fan on", "S=speed [0 to 255, 255]; P=fan [0]", "queued"),
+    ("M107", "heat", "m107", "Fan off", "P=fan [0]", "queued"),
+    ("M108", "", "", "End a wait", "", "realtime"),
+    (
+        "M109",
+        "heat",
+        "m109",
+        "Set hotend temperature and wait",
+        "S=target, waits while heating [degC]; R=target, waits both ways [degC]; T=tool [0]; P=tool, without T",
+        "immediate+blocks",
+    ),
+    ("M110", "", "", "Set line number", "N=number of the last line", "realtime"),
+    ("M112", "", "", "Emergency stop", "", "realtime"),
+    ("M113", "host", "m113", "Busy lines", "S=time between them [s, 0 none]", "immediate"),
+    ("M114", "status", "m114", "Report position", "", "immediate"),
+    ("M115", "status", "m115", "Report firmware", "V=version only", "immediate"),
+    ("M117", "host", "m117", "Message", "text", "immediate"),
+    ("M118", "host", "m118", "Print to the host", "A1=prefix //; E1=prefix echo:; text", "immediate"),
+    ("M119", "status", "m119", "Report endstops", "", "immediate"),
+    ("M122", "status", "m122", "Report diagnostics", "", "immediate"),
+    ("M140", "heat", "m140", "Set bed temperature", "S=target [degC, 0 off]", "immediate"),
+    (
+        "M155",
+        "host",
+        "m155",
+        "Reports by themselves",
+        "S=interval [s, 0 off, 0 to 255]; C=sum of 1 temperatures, 2 fans, 4 position [1]",
+        "immediate",
+    ),
+    (
+        "M190",
+        "heat",
+        "m190",
+        "Set bed temperature and wait",
+        "S=target, waits while heating [degC]; R=target, waits both ways [degC]",
+        "immediate+blocks",
+    ),
+    ("M201", "settings", "m201", "Highest accelerations", "X Y Z E=limit [mm/s^2]", "immediate"),
+    ("M203", "settings", "m203", "Highest feedrates", "X Y Z E=limit [mm/s]", "immediate"),
+    (
+        "M204",
+        "settings",
+        "m204",
+        "Accelerations",
+        "S=print and travel; P=print; R=retract; T=travel [all mm/s^2]",
+        "immediate",
+    ),
+    (
+        "M205",
+        "settings",
+        "m205",
+        "Advanced motion settings",
+        "S=lowest print feedrate [mm/s]; T=lowest travel feedrate [mm/s]; B=shortest segment [us]; "
+        "J=junction deviation [mm]; X Y Z E=jerk [mm/s]",
+        "immediate",
+    ),
+    ("M211", "settings", "m211", "Software endstops", "S=0 off, 1 on", "immediate"),
+    ("M220", "motion", "m220", "Feedrate percentage", "S=percent [10 to 999]; B=store; R=restore", "immediate"),
+    ("M221", "motion", "m221", "Flow percentage", "S=percent [10 to 999]; T=extruder [0]", "immediate"),
+    (
+        "M302",
+        "heat",
+        "m302",
+        "Cold extrusion",
+        "S=lowest hotend temperature [degC, 0 allows all]; P=1 allow, 0 forbid",
+        "immediate",
+    ),
+    ("M400", "motion", "m400", "Finish moves", "", "drain+blocks"),
+    ("M410", "", "", "Quick stop", "", "realtime"),
+    ("M500", "settings", "m500", "Save settings", "", "drain"),
+    ("M501", "settings", "m501", "Load settings", "", "drain"),
+    ("M502", "settings", "m502", "Factory settings", "", "drain"),
+    ("M503", "settings", "m503", "Print settings", "S=0 without remarks", "immediate"),
+    ("M999", "host", "m999", "Restart after a stop", "", "realtime"),
+    ("T", "host", "t", "Select tool", "number of the tool [0]", "immediate"),
+)
+
+
+def find(code):
+    """The row of a code ("M104", "T" for any tool), or None."""
+    for row in ROWS:
+        if row[0] == code:
+            return row
+    return None
+
+
+def exists(code):
+    """Whether there is such a code."""
+    return find(code) is not None
