@@ -5,33 +5,20 @@ Time only moves in `run`, in steps of the firmware's 100 ms check; whoever tests
 
 from adder.board import load
 from adder.heat import PERIOD_MS, SETTINGS, Heat
+from adder.settings import Settings
 from tools.twin.thermal import BED_120W, HOTEND_40W, ThermalModel
 
 
-class Settings:
-    """The rows' defaults, changeable."""
-
-    def __init__(self, rows, **changes):
-        self.values = {row[0]: row[5] for row in rows}
-        self.listeners = []
-        assert not set(changes) - set(self.values)
-        self.values.update(changes)
-
-    def get(self, name):
-        return self.values[name]
-
-    def set(self, name, value):
-        self.values[name] = value
-        for prefix, function in self.listeners:
-            if name.startswith(prefix):
-                function(name)
-
-    def on_change(self, prefix, function):
-        self.listeners.append((prefix, function))
+def settings_of(rows, changes):
+    """The settings of these rows with some values (scaled) changed."""
+    settings = Settings((rows,))
+    for name, value in changes.items():
+        settings.set(name, value)
+    return settings
 
 
 class Output:
-    """A PWM output; `history` of what was set, `broken` makes it fail."""
+    """A PWM output; `broken` makes it fail."""
 
     def __init__(self):
         self.value = None
@@ -40,7 +27,7 @@ class Output:
     def duty(self, value):
         if self.broken:
             raise OSError("pwm")
-        assert isinstance(value, int) and 0 <= value <= 65535, value
+        assert type(value) is int and 0 <= value <= 65535, value
         self.value = value
 
 
@@ -80,9 +67,8 @@ class Bench:
         self.sensors = {}
         self.fan = 0.0
         self.trace = {"hotend": [], "bed": []}  # (s, sensor's true temperature, duty)
-        self.peak_noise = 0
         self.dog = None
-        self.settings = Settings(SETTINGS, **settings)
+        self.settings = settings_of(SETTINGS, settings)
         self.heat = Heat(self.board, self, self.settings)
         self.hotend = self.heat.by_name("hotend")
         self.bed = self.heat.by_name("bed")

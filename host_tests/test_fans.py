@@ -1,7 +1,7 @@
 """Fans: part fan in step with moves, heat-break fan by temperature, board fan by activity."""
 
 import pytest
-from heat_bench import Bench, Settings
+from heat_bench import Bench, settings_of
 
 from adder.board import Board
 from adder.errors import Refused
@@ -45,7 +45,7 @@ class FanBench:
         self.heat_bench = Bench()
         self.pins = {}
         self.motion = Motion()
-        self.settings = Settings(SETTINGS, **settings)
+        self.settings = settings_of(SETTINGS, settings)
         self.fans = Fans(board or self.heat_bench.board, self, self.settings, self.heat_bench.heat)
         self.fans.start(self.motion)
 

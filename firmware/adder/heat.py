@@ -7,6 +7,7 @@ chip, and a reset lets every heater pin go low. A fault switches all heaters off
 
 from array import array
 
+import micropython
 from micropython import const
 
 from adder import heatguard
@@ -19,6 +20,19 @@ WATCHDOG_MS = const(2000)
 _HISTORY = const(64)  # readings kept, 6.4 s
 _PER_SECOND = const(10)
 _TEXT_READINGS = const(6)
+
+# Places in a heater's state: the last reading; its smoothed value times 16; place in the history and length of the
+# window for the slope; what a wait asks for and where it stands
+_LAST = const(0)
+_SMOOTH = const(1)
+_AT = const(2)
+_WINDOW = const(3)
+_NEAR = const(4)
+_FAR = const(5)
+_WAIT_CHECKS = const(6)
+_INSIDE = const(7)
+_WAIT_LEFT = const(8)
+_SIZE = const(9)
 
 # name, code, letter, unit, decimals, default, lowest, highest, title; values scaled by 10**decimals
 SETTINGS = (
@@ -90,17 +104,16 @@ class Heater:
         self.thermistor = Thermistor(part.thermistor, part.pullup_ohm)
         self.guard = heatguard.Guard(part.min_c * 100, part.max_c * 100, stuck)
         self.pid = Pid(window, rest)
-        self._window = window
+        self._state = array("i", [0] * _SIZE)
+        self._state[_WINDOW] = window
         self._history = array("i", [0] * _HISTORY)
-        self._at = 0
         self.target_cc = 0
         self.duty = 0
         self.adc = 0
-        self._wait_left = 0
-        self._inside = False
         self._settings = settings
         self.refresh()
-        self._begin(self._read())
+        self.adc = self._adc.read()
+        self._begin(self.thermistor.centi(self.adc))
 
     @property
     def power(self):
@@ -116,14 +129,16 @@ class Heater:
         """Take over the settings."""
         get, name, guard = self._settings.get, self.name, self.guard
         self.pid.gains(get("pid_%s_p" % name), get("pid_%s_i" % name), get("pid_%s_d" % name))
-        guard.watch = get("watch_time_" + name)
-        guard.rise = get("watch_rise_" + name) * 10
-        guard.hold = get("runaway_time_" + name)
-        guard.drop = get("runaway_drop_" + name) * 10
-        self._near = get("wait_window_" + name) * 10
-        self._far = get("wait_hysteresis_" + name) * 10
-        self._wait_checks = get("wait_time_" + name) * _PER_SECOND
-        self._wait_left = self._wait_checks
+        guard.limits(
+            get("watch_time_" + name),
+            get("watch_rise_" + name) * 10,
+            get("runaway_time_" + name),
+            get("runaway_drop_" + name) * 10,
+        )
+        state = self._state
+        state[_NEAR] = get("wait_window_" + name) * 10
+        state[_FAR] = get("wait_hysteresis_" + name) * 10
+        state[_WAIT_CHECKS] = state[_WAIT_LEFT] = get("wait_time_" + name) * _PER_SECOND
 
     def set_target(self, cc):
         """Heat to `cc` (0.01 degC), 0: off. Refused if out of range, without a plausible sensor, or after a fault."""
@@ -138,27 +153,26 @@ class Heater:
             low, high = degrees(self.guard.min_cc), degrees(self.guard.max_cc)
             raise Refused(
                 "%s stays off: its sensor reads %s C, should read steadily between %s and %s C; check the thermistor"
-                % (self.name, degrees(self._last), low, high)
+                % (self.name, degrees(self._state[_LAST]), low, high)
             )
         if cc != self.target_cc:
             self.target_cc = cc
-            self._inside = False
-            self._wait_left = self._wait_checks
+            self._state[_INSIDE] = 0
             self.guard.target(cc, self.temperature_cc)
         if cc == 0:
             self.off()
 
     def plausible(self):
         """Whether the sensor's reading is between the board's limits and steady enough to be believed."""
-        return self.guard.min_cc < self._last < self.guard.max_cc and self.guard.doubt < 4
+        return self.guard.min_cc < self._state[_LAST] < self.guard.max_cc and not self.guard.doubtful()
 
     def wants_cooling(self):
         """Whether the target lies below the reading, so that M109 S and M190 S do not wait."""
-        return self.target_cc < self.temperature_cc - self._near
+        return self.target_cc < self.temperature_cc - self._state[_NEAR]
 
     def settled(self):
         """For waits: the target is 0, or was reached within the window and kept within the hysteresis long enough."""
-        return self.target_cc == 0 or (self._inside and self._wait_left <= 0)
+        return self.target_cc == 0 or (self._state[_INSIDE] != 0 and self._state[_WAIT_LEFT] <= 0)
 
     def off(self):
         """No target, no power, now. Allocates nothing; callable from anywhere, also twice."""
@@ -168,30 +182,37 @@ class Heater:
         self.guard.target(0, 0)
         self.pid.reset()
 
+    @micropython.native
     def check(self, locked):
         """Measure, judge, set the output; the kind of fault, or 0. `locked`: measure only, the output stays off."""
-        reading = self._read()
+        adc = self._adc.read()
+        self.adc = adc
+        reading = self.thermistor.centi(adc)
         guard = self.guard
+        state = self._state
         if locked:
             self.target_cc = 0
         target = self.target_cc
-        if guard.believe(reading, self._last):
-            self._take(reading)
+        if guard.believe(reading, state[_LAST]):
+            now = _follow(state, self._history, reading)
+            self.temperature_cc = now
         elif guard.lost():
             if target:
-                return self._jumped(reading)
+                state[_LAST] = reading  # for the fault's text; the history stays as it was
+                return guard.jumped(reading)
             self._begin(reading)
             guard.restart(reading)
-        now = self.temperature_cc
-        kind = guard.check(target, self._last, now, self.duty)
+            now = reading
+        else:
+            now = self.temperature_cc
+        kind = guard.check(target, state[_LAST], now, self.duty)
         if kind or target == 0 or guard.suspicious():
             duty = 0
         else:
-            change = now - self._history[(self._at - self._window) & 63]
-            duty = self.pid.update(target, now, change)
+            duty = self.pid.update(target, now, _change(state, self._history))
+            _count_wait(state, target - now)
         self.duty = duty
         self._pwm.duty(duty)
-        self._count_wait(target, now)
         return kind
 
     def fault_text(self, kind):
@@ -201,7 +222,7 @@ class Heater:
             happened = happened % self.guard.seconds
         readings = []
         for back in range(_TEXT_READINGS - 1, -1, -1):
-            readings.append(degrees(self._history[(self._at - back * _PER_SECOND) & 63]))
+            readings.append(degrees(self._history[(self._state[_AT] - back * _PER_SECOND) & 63]))
         ohm = self.thermistor.ohm(self.adc)
         pullup = self.thermistor.pullup_ohm
         if ohm < 0 or ohm > 300 * pullup:
@@ -214,54 +235,63 @@ class Heater:
             title,
             self.name,
             happened,
-            degrees(self._last),
-            degrees(self.guard.limit),
+            degrees(self._state[_LAST]),
+            degrees(self.guard.limit_cc),
             degrees(self.target_cc),
             " ".join(readings),
             sensor,
             hint,
         )
 
-    def _jumped(self, reading):
-        """The reading left what is possible and did not come back; for the fault's text the history stays as it was."""
-        guard = self.guard
-        self._last = reading
-        if reading >= guard.max_cc:
-            return guard.name_fault(heatguard.MAXTEMP, guard.max_cc)
-        if reading <= guard.min_cc:
-            return guard.name_fault(heatguard.MINTEMP, guard.min_cc)
-        return guard.name_fault(heatguard.JUMP, reading)
-
-    def _read(self):
-        self.adc = self._adc.read()
-        return self.thermistor.centi(self.adc)
-
     def _begin(self, reading):
         """Start afresh from one reading."""
-        self._last = reading
-        self._smooth = reading << 4
+        self._state[_LAST] = reading
+        self._state[_SMOOTH] = reading << 4
         self.temperature_cc = reading
         history = self._history
         for i in range(_HISTORY):
             history[i] = reading
 
-    def _take(self, reading):
-        """Smooth (a first-order filter of about 0.4 s, four more bits inside) and remember."""
-        self._last = reading
-        self._smooth += ((reading << 4) - self._smooth) >> 2
-        self.temperature_cc = (self._smooth + 8) >> 4
-        self._at = (self._at + 1) & 63
-        self._history[self._at] = self.temperature_cc
 
-    def _count_wait(self, target, now):
-        off = now - target if now > target else target - now
-        if not self._inside:
-            self._inside = off <= self._near
-            self._wait_left = self._wait_checks
-        elif off > self._far:
-            self._inside = False
-        elif self._wait_left > 0:
-            self._wait_left -= 1
+@micropython.viper
+def _follow(state, readings, reading: int) -> int:
+    """Smooth a reading (a first-order filter of about 0.4 s, four more bits inside) and remember it."""
+    s = ptr32(state)
+    history = ptr32(readings)
+    s[_LAST] = reading
+    smooth = s[_SMOOTH]
+    smooth += ((reading << 4) - smooth) >> 2
+    s[_SMOOTH] = smooth
+    now = (smooth + 8) >> 4
+    at = (s[_AT] + 1) & 63
+    s[_AT] = at
+    history[at] = now
+    return now
+
+
+@micropython.viper
+def _change(state, readings) -> int:
+    """How far the smoothed reading moved within the window."""
+    s = ptr32(state)
+    history = ptr32(readings)
+    at = s[_AT]
+    return history[at] - history[(at - s[_WINDOW]) & 63]
+
+
+@micropython.viper
+def _count_wait(state, error: int):
+    """A wait begins to count within the window, and anew once the hysteresis was left."""
+    s = ptr32(state)
+    if error < 0:
+        error = 0 - error
+    if s[_INSIDE] == 0:
+        if error <= s[_NEAR]:
+            s[_INSIDE] = 1
+        s[_WAIT_LEFT] = s[_WAIT_CHECKS]
+    elif error > s[_FAR]:
+        s[_INSIDE] = 0
+    elif s[_WAIT_LEFT] > 0:
+        s[_WAIT_LEFT] -= 1
 
 
 class Heat:

@@ -12,6 +12,9 @@ Inside, output is in 1e-4 (P, D) and 1e-5 (I) of those 255 steps. Every intermed
 allocated on the board.
 """
 
+from array import array
+
+import micropython
 from micropython import const
 
 P_DECIMALS = const(2)
@@ -37,6 +40,18 @@ _STRETCH_CC = const(1500)
 # Share of the predicted power to start with: coming up to the target from below is the safer error.
 _PREDICTED_PERCENT = const(90)
 
+# Places in the state
+_KP = const(0)
+_KI = const(1)
+_KD = const(2)
+_WINDOW = const(3)
+_REST = const(4)
+_INTEGRAL = const(5)
+_STRETCH = const(6)  # full power for so many checks; the steepest rise in it, and at which temperature
+_STEEPEST = const(7)
+_STEEPEST_AT = const(8)
+_SIZE = const(9)
+
 
 class Pid:
     """One controller.
@@ -46,97 +61,98 @@ class Pid:
     """
 
     def __init__(self, window, rest):
-        self._kp = self._ki = self._kd = 0
-        self._window = window
-        self._rest = rest
-        self._integral = 0
-        self._steepest = 0
-        self._steepest_at = 0
-        self._stretch = 0
+        self._state = array("i", [0] * _SIZE)
+        self._state[_WINDOW] = window
+        self._state[_REST] = rest
 
     def gains(self, kp, ki, kd):
         """Set the gains, scaled as in the module's text; ranges are checked by the settings."""
-        self._kp, self._ki, self._kd = kp, ki, kd
+        self._state[_KP] = kp
+        self._state[_KI] = ki
+        self._state[_KD] = kd
 
     def reset(self):
         """Forget the past; when the heater goes off."""
-        self._integral = 0
-        self._stretch = 0
+        self._state[_INTEGRAL] = 0
+        self._state[_STRETCH] = 0
 
     def update(self, target, now, change):
         """Duty 0..65535, to be called every 100 ms; all in 0.01 degC, `change` over the last `window` calls."""
-        error = target - now
-        if error > _ERROR_LIMIT:
-            error = _ERROR_LIMIT
-        elif error < -_ERROR_LIMIT:
-            error = -_ERROR_LIMIT
-        if change > _CHANGE_LIMIT:
-            change = _CHANGE_LIMIT
-        elif change < -_CHANGE_LIMIT:
-            change = -_CHANGE_LIMIT
-        pull = self._kp * error
-        if pull > _TERM_LIMIT:
-            pull = _TERM_LIMIT
-        elif pull < -_TERM_LIMIT:
-            pull = -_TERM_LIMIT
-        brake = self._kd * change // self._window * _PER_SECOND
-        if brake > _TERM_LIMIT:
-            brake = _TERM_LIMIT
-        elif brake < -_TERM_LIMIT:
-            brake = -_TERM_LIMIT
-        total = pull - brake + self._integral // 10
+        return _update(self._state, target - now, now, change)
 
-        if total >= _FULL_SUM:
-            self._learn(now, change)
-            duty = FULL
-            room = error < 0
-        else:
-            if self._stretch:
-                self._predict(now, change)
-            if total <= 0:
-                duty = 0
-                room = error > 0
-            else:
-                duty = total * 257 // 10000
-                room = True
-        if room and -self._rest < change < self._rest:
-            self._integrate(error)
-        return duty
 
-    def _integrate(self, error):
+@micropython.viper
+def _update(state, error: int, now: int, change: int) -> int:
+    s = ptr32(state)
+    # Limits by comparison: min() and max() would make objects.
+    if error > _ERROR_LIMIT:
+        error = _ERROR_LIMIT
+    elif error < 0 - _ERROR_LIMIT:
+        error = 0 - _ERROR_LIMIT
+    if change > _CHANGE_LIMIT:
+        change = _CHANGE_LIMIT
+    elif change < 0 - _CHANGE_LIMIT:
+        change = 0 - _CHANGE_LIMIT
+    pull = s[_KP] * error
+    if pull > _TERM_LIMIT:
+        pull = _TERM_LIMIT
+    elif pull < 0 - _TERM_LIMIT:
+        pull = 0 - _TERM_LIMIT
+    brake = s[_KD] * change // s[_WINDOW] * _PER_SECOND
+    if brake > _TERM_LIMIT:
+        brake = _TERM_LIMIT
+    elif brake < 0 - _TERM_LIMIT:
+        brake = 0 - _TERM_LIMIT
+    if s[_STRETCH] > 0 and pull - brake + s[_INTEGRAL] // 10 < _FULL_SUM:
+        _predict(state, now, change)
+    total = pull - brake + s[_INTEGRAL] // 10
+
+    if total >= _FULL_SUM:
+        # Full power: note the steepest rise and where it was.
+        if s[_STRETCH] == 0:
+            s[_STEEPEST] = 0
+        s[_STRETCH] += 1
+        if change > s[_STEEPEST]:
+            s[_STEEPEST] = change
+            s[_STEEPEST_AT] = now
+        duty = FULL
+        useful = error < 0
+    elif total <= 0:
+        duty = 0
+        useful = error > 0
+    else:
+        duty = total * 257 // 10000
+        useful = True
+    # Anti-windup: never further into a limit, and only at rest.
+    if useful and change < s[_REST] and change > 0 - s[_REST]:
         if error > _INTEGRAL_ERROR:
             error = _INTEGRAL_ERROR
-        elif error < -_INTEGRAL_ERROR:
-            error = -_INTEGRAL_ERROR
-        self._integral += self._ki * error // 10
-        if self._integral > _FULL_INTEGRAL:
-            self._integral = _FULL_INTEGRAL
-        elif self._integral < 0:
-            self._integral = 0
+        elif error < 0 - _INTEGRAL_ERROR:
+            error = 0 - _INTEGRAL_ERROR
+        integral = s[_INTEGRAL] + s[_KI] * error // 10
+        if integral > _FULL_INTEGRAL:
+            integral = _FULL_INTEGRAL
+        elif integral < 0:
+            integral = 0
+        s[_INTEGRAL] = integral
+    return duty
 
-    def _learn(self, now, change):
-        """Full power: note the steepest rise and where it was."""
-        if self._stretch == 0:
-            self._steepest = 0
-        self._stretch += 1
-        if change > self._steepest:
-            self._steepest = change
-            self._steepest_at = now
 
-    def _predict(self, now, change):
-        """Full power has ended: start the integral at the power that will hold about this temperature.
+@micropython.viper
+def _predict(state, now: int, change: int):
+    """Full power has ended: start the integral at the power that will hold about this temperature.
 
-        With power P, heat capacity C and losses k above the room's temperature A: slope = (P - k (T - A)) / C. Two
-        points of the curve give k / C, and with it the share of P that holds T:
-            lost = (slope1 - slope2) (T2 - A) / (T2 - T1),  share = lost / (slope2 + lost)
-        """
-        long_enough = self._stretch >= _STRETCH_CHECKS
-        self._stretch = 0
-        rise = now - self._steepest_at
-        if not long_enough or rise < _STRETCH_CC:
-            return
-        self._rest = max(2, self._steepest >> 3)
-        lost = (self._steepest - change) * (now - _ROOM_CC) // rise
-        if lost <= 0 or change <= 0:
-            return
-        self._integral = lost * (10 * _PREDICTED_PERCENT) // (change + lost) * (_FULL_INTEGRAL // 1000)
+    With power P, heat capacity C and losses k above the room's temperature A: slope = (P - k (T - A)) / C. Two
+    points of the curve give k / C, and with it the share of P that holds T:
+        lost = (slope1 - slope2) (T2 - A) / (T2 - T1),  share = lost / (slope2 + lost)
+    """
+    s = ptr32(state)
+    stretch = s[_STRETCH]
+    s[_STRETCH] = 0
+    rise = now - s[_STEEPEST_AT]
+    if stretch < _STRETCH_CHECKS or rise < _STRETCH_CC:
+        return
+    s[_REST] = s[_STEEPEST] >> 3 if s[_STEEPEST] >= 16 else 2
+    lost = (s[_STEEPEST] - change) * (now - _ROOM_CC) // rise
+    if lost > 0 and change > 0:
+        s[_INTEGRAL] = lost * (10 * _PREDICTED_PERCENT) // (change + lost) * (_FULL_INTEGRAL // 1000)

@@ -10,6 +10,7 @@ or a tuple: ("beta", ohms at 25 degC, beta in K) or ("steinhart", T1, R1, T2, R2
 from array import array
 from math import log
 
+import micropython
 from micropython import const
 
 PRESETS = {
@@ -113,21 +114,7 @@ class Thermistor:
 
     def centi(self, adc):
         """Temperature in 0.01 degC at ADC reading `adc` (0..65535); integers only, nothing allocated."""
-        if adc < _LOW_END:
-            i = adc >> _FINE_SHIFT
-            part = adc & 31
-            shift = _FINE_SHIFT
-        elif adc < _HIGH_END:
-            i = _WIDE_AT + ((adc - _LOW_END) >> _WIDE_SHIFT)
-            part = adc & 255
-            shift = _WIDE_SHIFT
-        else:
-            i = _HIGH_AT + ((adc - _HIGH_END) >> _FINE_SHIFT)
-            part = adc & 31
-            shift = _FINE_SHIFT
-        table = self._table
-        here = table[i]
-        return here - _OFFSET + (((table[i + 1] - here) * part) >> shift)
+        return _look_up(self._table, adc)
 
     def _build(self):
         table = self._table
@@ -152,3 +139,23 @@ class Thermistor:
             return HIGHEST_CC
         centi = int(100 * (1.0 / y - _KELVIN) + 1000.5) - 1000
         return max(LOWEST_CC, centi)
+
+
+@micropython.viper
+def _look_up(entries, adc: int) -> int:
+    table = ptr16(entries)
+    if adc < _LOW_END:
+        i = adc >> _FINE_SHIFT
+        part = adc & 31
+        shift = _FINE_SHIFT
+    elif adc < _HIGH_END:
+        i = _WIDE_AT + ((adc - _LOW_END) >> _WIDE_SHIFT)
+        part = adc & 255
+        shift = _WIDE_SHIFT
+    else:
+        i = _HIGH_AT + ((adc - _HIGH_END) >> _FINE_SHIFT)
+        part = adc & 31
+        shift = _FINE_SHIFT
+    here = table[i]
+    # Entries fall as the reading rises.
+    return here - _OFFSET - (((here - table[i + 1]) * part) >> shift)
