@@ -20,6 +20,8 @@ _NAMES = ("a", "b")
 _MARK = b"adder-settings "
 # A file that is longer is not ours; reading it would only fill the memory.
 _LONGEST = 16384
+_NO_FILE = -2  # instead of a generation
+_NONE = -1
 _ENOENT = 2
 _ENOSPC = 28
 
@@ -99,19 +101,21 @@ class Store:
 
 
 class _File:
-    """One file: `text` or None if not valid, `generation` or -1, `problem` one line or None."""
+    """One file: `text` or None, `generation` or _NONE or _NO_FILE, `problem` one line or None."""
 
     def __init__(self, path, opener, format_number):
         self.path = path
         self.text = None
-        self.generation = -1
+        self.generation = _NONE
         self.size = self.crc = 0
         self.problem = None
         try:
             with opener(path, "rb") as stream:
                 data = stream.read(_LONGEST + 1)
         except OSError as error:
-            if error.errno != _ENOENT:
+            if error.errno == _ENOENT:
+                self.generation = _NO_FILE
+            else:
                 self.problem = "%s cannot be read: error %s" % (path, error.errno)
             return
         self._judge(path, data, format_number)
