@@ -65,7 +65,7 @@ SETTINGS = (
     ("soft_endstops", "M211", "S", "", 0, 1, 0, 1, "moves end at these limits: 0 no, 1 yes"),
     ("home_feedrate_x", "", "", "mm/s", 2, 5000, 10, 50000, "homing: first approach, X"),
     ("home_feedrate_y", "", "", "mm/s", 2, 5000, 10, 50000, "homing: first approach, Y"),
-    ("home_feedrate_z", "", "", "mm/s", 2, 400, 10, 50000, "homing: first approach, Z"),
+    ("home_feedrate_z", "", "", "mm/s", 2, 800, 10, 50000, "homing: first approach, Z"),
     ("homing_backoff_x", "", "", "mm", 2, 500, 10, 5000, "homing: way back from the switch, X"),
     ("homing_backoff_y", "", "", "mm", 2, 500, 10, 5000, "homing: way back from the switch, Y"),
     ("homing_backoff_z", "", "", "mm", 2, 200, 10, 5000, "homing: way back from the switch, Z"),
