@@ -40,8 +40,8 @@ Changes act at once and are lost at a restart unless they are saved.
 | M502 | takes the defaults; what is saved stays until M500 |
 
 A save is text in one of two files in the board's flash, `/settings.a` and `/settings.b`, in turn, with a version, a
-number that rises with every save, and a CRC-32. Power may fail at any moment of it: the board then starts with that save
-or with the one before. At the start the newest whole file is taken. What cannot be used is told in one line each:
+number that rises with every save, and a CRC-32. Power may fail at any moment of it: the board then starts with that
+save or with the one before. At the start the newest whole file is taken. What cannot be used is told in a line each:
 
 | found | done |
 | --- | --- |
