@@ -123,18 +123,6 @@ def test_every_truncation_and_every_flipped_bit_is_seen(files):
         assert s.notes
 
 
-def test_both_damaged(files):
-    store(files).write("a 1\n")
-    store(files).write("a 2\n")
-    for path in files:
-        files[path] = files[path][:-3]
-    s = store(files)
-    assert s.read() is None
-    assert len(s.notes) == 2
-    assert s.write("a 3\n")
-    assert store(files).read() == "a 3\n"
-
-
 def sealed(text):
     data = text.encode() if isinstance(text, str) else text
     return data + b"crc32 %d\n" % crc32(data)
@@ -216,26 +204,6 @@ def test_what_reads_back_damaged_is_refused(files):
     with pytest.raises(Refused, match=r"/settings\.a: it reads back damaged; the save before is kept"):
         Store("/settings", worn).write("a 3\n")
     assert store(files).read() == "a 2\n"
-
-
-def test_errors_of_the_file_system(files):
-    store(files).write("a 1\n")
-
-    def failing(number, modes):
-        def opener(path, mode):
-            if mode in modes:
-                raise OSError(number, "no")
-            return files.open(path, mode)
-
-        return Store("/settings", opener)
-
-    with pytest.raises(Refused, match="file system is full"):
-        failing(28, ["wb"]).write("a 2\n")
-    with pytest.raises(Refused, match="error 5"):
-        failing(5, ["wb"]).write("a 2\n")
-    s = failing(84, ["rb"])
-    assert s.read() is None
-    assert all("cannot be read: error 84" in note for note in s.notes) and len(s.notes) == 2
 
 
 # In littlefs, with power cuts
