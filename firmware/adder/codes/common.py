@@ -1,4 +1,4 @@
-"""What several handlers need: masks of axis letters, tool numbers, lengths as text."""
+"""What several handlers need: masks of axis letters, values within limits, tool numbers, texts."""
 
 from adder.errors import Refused
 
@@ -31,13 +31,6 @@ def check_tool(c, letter):
     """Refused unless the letter is absent or names the one tool there is."""
     if c.has(letter) and (not c.valued(letter) or c.scaled(letter, 3, 0)):
         raise Refused("T%s Invalid extruder" % c.show(letter))
-
-
-def mm(units):
-    """A length of 10 nm units as text in mm with two decimals, rounded."""
-    hundredths = (abs(units) + 500) // 1000
-    sign = "-" if units < 0 and hundredths else ""
-    return "%s%d.%02d" % (sign, hundredths // 100, hundredths % 100)
 
 
 def plain(text):

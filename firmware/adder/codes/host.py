@@ -3,7 +3,7 @@
 from adder.codes.common import plain, value
 from adder.errors import Refused
 
-_REPORTS = 7  # 1 temperatures, 2 fans, 4 position
+_REPORTS = 7  # 1 temperatures, 2 fans (their speed is not measured: nothing is sent), 4 position
 # A line that begins so would mean something else to a host.
 _SPECIAL = ("ok", "start", "rs", "resend", "error", "fatal", "!!", "wait", "busy", "//", "debug_", "grbl ")
 
@@ -45,9 +45,11 @@ def _is_special(text):
 
 def m155(p, c):
     """M155: reports at an interval."""
-    seconds = value(c, "S", 0, 0, 255, "s") if c.has("S") else -1
-    kinds = value(c, "C", 0, 0, _REPORTS) if c.has("C") else -1
-    p.report.auto(seconds, kinds)
+    report = p.report
+    seconds = value(c, "S", 0, 0, 255, "s") if c.has("S") else report.interval_s
+    kinds = value(c, "C", 0, 0, _REPORTS) if c.has("C") else 1
+    if c.has("S") or c.has("C"):
+        report.automatic(seconds, kinds)
 
 
 def m999(p, c):
@@ -57,5 +59,9 @@ def m999(p, c):
 
 def t(p, c):
     """T: the only tool is T0."""
-    if c.number != 0:
-        raise Refused("T%d Invalid extruder" % c.number)
+    number = c.number
+    if number == 0:
+        return
+    if number > 0 or not c.text:
+        raise Refused("T%d Invalid extruder" % number)
+    raise Refused("T%s not available: this printer has no multi-material unit" % plain(c.text))

@@ -81,16 +81,21 @@ def m83(p, c):
 
 
 def g92(p, c):
-    """G92: the present position gets these values. Without letters nothing changes."""
+    """G92: the present position gets these values. Without letters nothing changes. G92.1: no offsets."""
     motion = p.motion
-    mask = axes(c, AXES)
+    if c.sub == 1:
+        for axis in range(3):
+            motion.offset[axis] = 0
+        return
+    values = []
     for axis in range(4):
         letter = AXES[axis]
-        if mask >> axis & 1 and not c.valued(letter):
-            raise Refused("G92 %s has no value, should be a position such as %s0" % (letter, letter))
-    for axis in range(4):
-        if mask >> axis & 1:
-            motion.set_position(axis, c.length(AXES[axis], motion.inch))
+        if c.has(letter):
+            if not c.valued(letter):
+                raise Refused("G92 %s has no value, should be a position such as %s0" % (letter, letter))
+            values.append((axis, c.length(letter, motion.inch)))
+    for axis, units in values:
+        motion.set_position(axis, units)
 
 
 def m17(p, c):

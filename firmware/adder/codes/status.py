@@ -1,6 +1,7 @@
 """Codes that report: temperatures, position, firmware, endstops, diagnostics."""
 
-from adder.codes.common import check_tool, mm, plain
+from adder.codes.common import check_tool, plain
+from adder.queue import SIZE
 
 VERSION = "0.1.0"
 
@@ -50,15 +51,7 @@ def m105(p, c):
 
 def m114(p, c):
     """M114: where the queued moves end, and where the motors are now."""
-    p.out.line(position(p))
-
-
-def position(p):
-    """The line of M114."""
-    motion = p.motion
-    ends = tuple([mm(motion.position_u(axis)) for axis in range(4)])
-    steps = (motion.steps(0), motion.steps(1), motion.steps(2))
-    return "X:%s Y:%s Z:%s E:%s Count X:%d Y:%d Z:%d" % (ends + steps)
+    p.out.line(p.report.position())
 
 
 def m115(p, c):
@@ -99,7 +92,7 @@ def m122(p, c):
         "underruns:%d" % feeder.underruns,
         "lowest_ahead_ms:%d" % (feeder.lowest_ahead_us // 1000),
         "buffer_ms:%d" % (feeder.ahead_us() // 1000),
-        "queue:%d/%d" % (len(p.queue), p.queue.size),
+        "queue:%d/%d" % (len(p.queue), SIZE),
         "heap_free:%d" % p.hal.heap_free(),
         "clipped:%d" % p.motion.clipped,
     ]

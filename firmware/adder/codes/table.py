@@ -60,7 +60,7 @@ ROWS = (
         "host",
         "m155",
         "Reports by themselves",
-        "S=interval [s, 0 off, 0 to 255]; C=sum of 1 temperatures, 2 fans, 4 position [1]",
+        "S=interval [s, 0 off, 0 to 255]; C=sum of 1 temperatures, 4 position [1]",
         "immediate",
     ),
     (
