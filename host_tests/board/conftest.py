@@ -34,16 +34,21 @@ def plain_image():
 @pytest.fixture
 def micropython(plain_image):
     """A booted board that runs MicroPython alone, at the raw REPL."""
-    return Repl(Board(plain_image))
+    with Board(plain_image) as board:
+        yield Repl(board)
 
 
 @pytest.fixture(params=["sleeping", "busy", "long instructions"])
 def any_cpu(request):
     """A board without an image whose CPU does this, to show that it does not matter."""
-    return Bare(request.param)
+    board = Bare(request.param)
+    yield board
+    board.board.close()
 
 
 @pytest.fixture
 def bare():
     """A board without an image whose CPU sleeps; tests write its registers."""
-    return Bare("sleeping")
+    board = Bare("sleeping")
+    yield board
+    board.board.close()

@@ -103,7 +103,9 @@ def run(seed, eager):
         else:
             seen.append(bare[PIO0 + FLEVEL])
     seen += [bare[PIO0 + MACHINE + 0x18 * i + ADDR] for i in range(4)]
-    return seen, [list(record.edges(pin)) for pin in OUTPUTS]
+    edges = [list(record.edges(pin)) for pin in OUTPUTS]
+    bare.board.close()
+    return seen, edges
 
 
 @pytest.mark.parametrize("block", range(8))

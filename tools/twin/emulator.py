@@ -62,11 +62,12 @@ class Recorder:
         self._arrays = {pin: array("q") for pin in self.pins}
 
     def edges(self, gpio):
-        chip, count = self.board.chip, self.board.chip.edges_len(gpio)
-        if count:
-            self._arrays[gpio].frombytes(string_at(chip.edges(gpio), 8 * count))
-            chip.edges_clear(gpio)
+        self.board.collect(gpio)
         return self._arrays[gpio]
+
+    def append(self, gpio, data):
+        """Edges as they come from the chip (64-bit integers as bytes)."""
+        self._arrays[gpio].frombytes(data)
 
     def rising(self, gpio):
         """Cycles of the rising edges."""
@@ -85,9 +86,14 @@ class Motor:
     `low` or `high`, at every step there.
     """
 
-    def __init__(self, state, on_watch):
+    def __init__(self, chip, state, on_watch):
+        self._chip = chip  # its memory holds the state
         self._state = state
         self.on_watch = on_watch
+
+    def detach(self):
+        """Keeps the last values, apart from the chip."""
+        self._state = native.MotorState.from_buffer_copy(self._state)
 
     pos = property(lambda self: self._state.pos, lambda self, v: setattr(self._state, "pos", v))
     low = property(lambda self: self._state.low, lambda self, v: setattr(self._state, "low", v))
@@ -100,9 +106,10 @@ class Board:
     """`image`: path of a UF2 or .bin; `flash`: content that was there before (bytes).
 
     `seed` makes what is random on a board (RAM after power-up, partly done flash) repeatable.
+    `xip_miss` is what a miss of the flash cache costs in cycles; 0: as if the cache never missed.
     """
 
-    def __init__(self, image=None, flash=None, flash_size=2 * 1024 * 1024, seed=1):
+    def __init__(self, image=None, flash=None, flash_size=2 * 1024 * 1024, seed=1, xip_miss=0):
         self.seed = seed
         self._queue, self._order = [], 0
         self._error = self._reset = self._cut = None
@@ -112,7 +119,7 @@ class Board:
         self.on_reset = []
         self.adc = {4: 876}
         self._edge, self._duty, self._motors = {}, {}, []
-        self._record_mask = 0
+        self._recorders = {}
         # Bound to locals here: `native` keeps the callbacks alive as long as the chip.
         callbacks = native.Callbacks(
             read=native.READ(self._guard(self._read)),
@@ -126,6 +133,7 @@ class Board:
             log=native.TRIPLE(self._guard(self._log)),
         )
         self.chip = native.Native(callbacks, flash_size)
+        self.chip.xip_cost(xip_miss)
         self.chip.view(0, 0x4000)[:] = bootrom.load()
         self.ram = self.chip.view(1, 0x42000)
         self.flash = self.chip.view(2, flash_size)
@@ -143,6 +151,26 @@ class Board:
         if image is not None:
             self.load(image)
         self.power_cycle()
+
+    def close(self):
+        """Frees the chip's memory. What was recorded, motors and `flash` can still be read."""
+        if self.chip is None:
+            return
+        for pin in self._recorders:
+            self.collect(pin)
+        for motor in self._motors:
+            motor.detach()
+        self.powered = False
+        self.flash = self.flash_chip.content = memoryview(bytes(self.flash))
+        self.ram = None
+        chip, self.chip = self.chip, None
+        chip.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
+        self.close()
 
     # ---- callbacks of the chip ----
     def _guard(self, function):
@@ -354,18 +382,28 @@ class Board:
         self.chip.set_input(gpio, -1 if level is None else int(bool(level)))
 
     def _watch(self):
+        record = sum(1 << pin for pin in self._recorders)
         listen = sum(1 << pin for pin in self._edge)
         duty = sum(1 << pin for pin in self._duty)
-        self.chip.watch(self._record_mask, listen, duty)
+        self.chip.watch(record, listen, duty)
 
     def record(self, pins):
         """Starts to record the edges of `pins`; a Recorder."""
         recorder = Recorder(self, pins)
         for pin in recorder.pins:
-            self._record_mask |= 1 << pin
+            self.collect(pin)  # what came before belongs to others
+            self._recorders.setdefault(pin, []).append(recorder)
         self._watch()
-        recorder.clear()
         return recorder
+
+    def collect(self, gpio):
+        """Hands the edges that came since the last call to all recorders of the pin."""
+        count = self.chip.edges_len(gpio) if self.chip else 0
+        if count:
+            data = string_at(self.chip.edges(gpio), 8 * count)
+            self.chip.edges_clear(gpio)
+            for recorder in self._recorders.get(gpio, ()):
+                recorder.append(gpio, data)
 
     def on_edge(self, gpio, function):
         """`function(level, cycle)` at every change of the pad, before anything else happens."""
@@ -397,6 +435,6 @@ class Board:
         state.dir_positive, state.enable_level = dir_positive, enable_level
         state.both_edges = int(both_edges)
         state.low, state.high = -(2**62), 2**62
-        self._motors.append(Motor(state, on_watch))
+        self._motors.append(Motor(self.chip, state, on_watch))
         self.chip.motors(index + 1)
         return self._motors[-1]

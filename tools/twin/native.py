@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import weakref
 from ctypes import CFUNCTYPE, POINTER, c_int32, c_int64, c_uint8, c_uint32, c_uint64, c_void_p
 from pathlib import Path
 
@@ -58,8 +59,6 @@ class MotorState(ctypes.Structure):
 
 
 _SIGNATURES = {
-    "chip_new": (c_void_p, [POINTER(Callbacks), c_uint32]),
-    "chip_free": (None, []),
     "chip_run": (c_uint32, [c_uint64]),
     "chip_stop": (None, []),
     "chip_step": (c_uint32, []),
@@ -124,17 +123,18 @@ def compile_chip():
 
 
 class Native:
-    """One chip: every C function `chip_x(chip, ...)` is the method `x(...)`."""
+    """One chip: every C function `chip_x(chip, ...)` is the method `x(...)`. `close` frees its memory."""
 
     def __init__(self, callbacks, flash_size):
         library = ctypes.CDLL(str(compile_chip()))
         self._callbacks = callbacks  # must live as long as the chip
         new = library.chip_new
-        new.restype, new.argtypes = _SIGNATURES["chip_new"]
+        new.restype, new.argtypes = c_void_p, [POINTER(Callbacks), c_uint32]
         self._chip = c_void_p(new(ctypes.byref(callbacks), flash_size))
+        release = library.chip_free
+        release.restype, release.argtypes = None, [c_void_p]
+        self.close = weakref.finalize(self, release, self._chip)
         for name, (result, arguments) in _SIGNATURES.items():
-            if name == "chip_new":
-                continue
             function = getattr(library, name)
             function.restype = result
             function.argtypes = [c_void_p, *arguments]
@@ -150,4 +150,6 @@ class Native:
 
     def view(self, which, size):
         """A writable view of a memory: 0 boot ROM, 1 RAM, 2 flash, 3 USB RAM."""
-        return memoryview((c_uint8 * size).from_address(self.memory(which))).cast("B")
+        cells = type("Memory", (c_uint8 * size,), {}).from_address(self.memory(which))
+        cells.chip = self  # a view keeps the chip alive
+        return memoryview(cells).cast("B")

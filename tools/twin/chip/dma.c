@@ -43,6 +43,7 @@ static int requested(Chip *c, uint32_t line) {
     }
     if (line >= TREQ_TIMER0 && line < TREQ_ALWAYS)
         return c->dma.timer_next[line - TREQ_TIMER0] <= c->now << 16;
+    if (line >= 16 && line < 24) return !(line & 1); /* SPI, UART: room to send, nothing came */
     return line == TREQ_ALWAYS;
 }
 
