@@ -145,7 +145,7 @@ class Printer:
         c = Command()
         line = line.encode()
         assert c.scan(line, len(line)) == OK, c.error
-        code = chr(c.letter) + ("" if c.letter == ord("T") else str(c.number))
+        code = chr(c.letter) + ("" if c.letter == ord("T") else str(c.number) + (".%d" % c.sub if c.sub else ""))
         _, module, function, *_ = table.find(code)
         self.hal.written = b""
         try:
@@ -180,7 +180,7 @@ def test_every_row_has_its_handler():
     codes = [row[0] for row in table.ROWS]
     assert len(set(codes)) == len(codes)
     for code, module, function, title, letters, buffered in table.ROWS:
-        assert re.fullmatch(r"[GM]\d+|T", code)
+        assert re.fullmatch(r"[GM]\d+(\.\d)?|T", code)
         assert title and isinstance(letters, str)
         assert re.fullmatch(r"(queued|drain|immediate|realtime)(\+blocks)?", buffered)
         if module:
@@ -191,7 +191,7 @@ def test_every_row_has_its_handler():
 
 def test_table_is_in_order():
     def key(code):
-        return ("GMT".index(code[0]), int(code[1:] or 0))
+        return ("GMT".index(code[0]), float(code[1:] or 0))
 
     codes = [row[0] for row in table.ROWS]
     assert codes == sorted(codes, key=key)
@@ -232,6 +232,15 @@ def test_dwell_ends_with_m108_and_after_a_halt(p):
     p.during = lambda: setattr(p, "halted", True)
     p.run("G4 S10")
     assert p.hal.ms == 400
+
+
+@pytest.mark.parametrize("line", ["G4 S150", "M190 S60"])
+def test_motors_hold_while_waiting(p, line):
+    idle = []
+    p.motion.last_activity_ms = 0
+    p.during = lambda: idle.append(p.hal.ms - p.motion.last_activity_ms)
+    p.run(line)
+    assert len(idle) > 100 and max(idle) < 1000
 
 
 def test_dwell_refuses(p):

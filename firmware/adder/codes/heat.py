@@ -58,6 +58,7 @@ def _set_and_wait(p, c, heater):
     told = ticks_ms()
     while not (heater.settled() or p.cancelled or p.halted):
         p.pump()
+        p.motion.last_activity_ms = ticks_ms()  # the motors hold, or what follows would need homing
         if ticks_diff(ticks_ms(), told) >= _LINE_MS and not p.halted:
             told = ticks_ms()
             p.out.line(" " + p.report.temperatures() + " W:?")

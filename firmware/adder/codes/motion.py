@@ -31,6 +31,7 @@ def g4(p, c):
     begin = ticks_ms()
     while ticks_diff(ticks_ms(), begin) < left and not (p.cancelled or p.halted):
         p.pump()
+        p.motion.last_activity_ms = ticks_ms()  # the motors hold, or what follows would need homing
 
 
 def g20(p, c):
@@ -81,12 +82,8 @@ def m83(p, c):
 
 
 def g92(p, c):
-    """G92: the present position gets these values. Without letters nothing changes. G92.1: no offsets."""
+    """G92: the present position gets these values. Without letters nothing changes."""
     motion = p.motion
-    if c.sub == 1:
-        for axis in range(3):
-            motion.offset[axis] = 0
-        return
     values = []
     for axis in range(4):
         letter = AXES[axis]
@@ -96,6 +93,12 @@ def g92(p, c):
             values.append((axis, c.length(letter, motion.inch)))
     for axis, units in values:
         motion.set_position(axis, units)
+
+
+def g92_1(p, c):
+    """G92.1: X, Y and Z count from the machine's origin again."""
+    for axis in range(3):
+        p.motion.offset[axis] = 0
 
 
 def m17(p, c):

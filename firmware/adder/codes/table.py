@@ -26,6 +26,7 @@ ROWS = (
     ("G90", "motion", "g90", "Absolute positioning", "", "immediate"),
     ("G91", "motion", "g91", "Relative positioning", "", "immediate"),
     ("G92", "motion", "g92", "Set position", "X Y Z E=new value [mm or inch]", "queued"),
+    ("G92.1", "motion", "g92_1", "Take back G92's offsets", "", "queued"),
     ("M17", "motion", "m17", "Enable motors", "X Y Z E=these motors [all]", "drain"),
     ("M18", "motion", "m84", "Disable motors", _MOTORS, "drain"),
     ("M82", "motion", "m82", "Absolute E", "", "immediate"),
