@@ -1,9 +1,8 @@
 """Codes that report: temperatures, position, firmware, endstops, diagnostics."""
 
+from adder import VERSION
 from adder.codes.common import check_tool, plain
 from adder.queue import SIZE
-
-VERSION = "0.1.0"
 
 # Everything a host may ask for, and whether it works.
 _CAPABILITIES = (
