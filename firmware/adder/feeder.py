@@ -136,6 +136,12 @@ class Feeder:
             self._run_events(self._event_number)
             self.flush = False
 
+    def set_invert(self, flags):
+        """Which motors have their direction pin low for positive steps."""
+        for motor in range(4):
+            self.stream.invert[motor] = 1 if flags[motor] else 0
+        self.slicer.set_invert(self.stream.invert)
+
     # Stopping
 
     def kill(self):

@@ -13,6 +13,8 @@ _LOWER = "xyze"
 X, Y, Z, E = 0, 1, 2, 3
 _UNIT = 100_000  # 10 nm in a mm
 _SPEED_MAX = 0x0FFFFFFF
+_SERVICE_MS = 5
+_USED = 1 << 23 | 1 << 24 | 1 << 25 | 1 << 4 | 1 << 5  # X Y Z E F
 
 # name, code, letter, unit, decimals, default, lowest, highest, title
 SETTINGS = (
@@ -66,9 +68,22 @@ class Motion:
             else hal.input(axis.endstop, axis.endstop_pull, axis.endstop_invert)
             for axis in drivers
         ]
+        self._on_failure = None
         self.apply_settings()
         settings.on_change("", self.apply_settings)
-        hal.timer(5, self.feeder.service)
+
+    def start(self, on_failure):
+        """Start to serve the step streams; `on_failure(error)` is called when that breaks down, with the motors off."""
+        self._on_failure = on_failure
+        self._service = self._serve
+        self.hal.timer(_SERVICE_MS, self._service)
+
+    def _serve(self, _):
+        try:
+            self.feeder.service()
+        except Exception as error:
+            self.kill()
+            self._on_failure(error)
 
     # Settings
 
@@ -108,6 +123,9 @@ class Motion:
         self._low = [get(name + "_min", 5) for name in "xyz"]
         self._high = [get(name + "_max", 5) for name in "xyz"]
         self.soft_endstops = bool(get("soft_endstops", 0))
+        self.feeder.set_invert(
+            [drivers[axis].invert_dir != bool(get("invert_dir_" + _LOWER[axis], 0)) for axis in range(4)]
+        )
 
     def rescale(self):
         """After a change of steps per mm: the machine stands where it stood, counted in the new steps."""
@@ -144,12 +162,19 @@ class Motion:
         Raises Refused for a feedrate that is not above zero; targets outside the limits are clipped.
         """
         inch = self.inch
+        bare = (c.mask ^ c.valued_mask) & _USED
+        if bare:
+            for letter in "XYZEF":
+                if bare >> (ord(letter) - 65) & 1:
+                    raise Refused("%s has no number; leave the letter out or give it one" % letter)
         if c.valued("F"):
-            feed = c.length("F", inch)
+            feed = c.scaled("F", 3)
+            if inch:
+                feed = feed * 127 // 5
             if feed <= 0:
                 raise Refused("F%s: feedrate must be above 0 mm/min" % c.show("F"))
-            feed = feed // 60
-            self.feedrate = feed if feed < _SPEED_MAX else _SPEED_MAX
+            feed = feed * 5 // 3  # um/min -> 10 nm/s
+            self.feedrate = min(max(feed, 1), _SPEED_MAX)
         position = self.position
         target = self._target
         moved = False

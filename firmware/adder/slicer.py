@@ -435,8 +435,13 @@ class Slicer:
         state[_DIR_SETUP] = stream.dir_setup
         state[_GUARD] = stream.min_interval + stream.dir_setup + 3
         for motor in range(4):
-            state[_INVERT + motor] = stream.invert[motor]
             state[_QUIET + motor] = 1
+        self.set_invert(stream.invert)
+
+    def set_invert(self, invert):
+        """1 for each motor whose direction pin is low for positive steps."""
+        for motor in range(4):
+            self.state[_INVERT + motor] = invert[motor]
 
     def fill(self, budget, slots):
         """Add up to `budget` * 64 ns of motion in at most `slots` slices; returns (slices, 64 ns units)."""

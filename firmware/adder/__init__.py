@@ -1,0 +1,3 @@
+"""Adder: 3D-printer firmware in MicroPython."""
+
+VERSION = "0.1.0"

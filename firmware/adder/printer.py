@@ -1,0 +1,160 @@
+"""The printer: owns all parts, boots them in a safe order, and runs the main loop.
+
+The main loop waits for lines (`pump`) and runs what is in the queue. A handler that has to wait calls `pump` itself, so lines
+are read, commands that act on arrival act, and reports go out, whatever is being waited for. Steps and heaters do not depend
+on this loop: two soft timers serve them.
+"""
+
+import gc
+
+from adder.codes.dispatch import Dispatcher
+from adder.fans import Fans
+from adder.heat import Heat
+from adder.link import Link
+from adder.motion import Motion
+from adder.output import Output
+from adder.queue import CommandQueue
+from adder.report import Reporter
+from adder.settings import Settings, groups
+
+HALTED = "Error:Printer halted. kill() called!"
+_STUCK_MS = 1000
+
+
+class Printer:
+    """One printer on one board; `run` never returns but for KeyboardInterrupt (back to the REPL)."""
+
+    def __init__(self, board, hal, store=None):
+        self.board = board
+        self.hal = hal
+        self.halted = False
+        self.cancelled = False
+        self.message = ""
+        self._reading = None  # since when the main loop waits for the rest of a line
+        self._trouble = None
+        self.out = Output(hal)
+        self.settings = Settings(groups(), board.defaults, store)
+        self._notes = self.settings.load() if store else ()
+        self.heat = Heat(board, hal, self.settings)
+        self.motion = Motion(board, hal, self.settings, self.pump)
+        self.motion.hotend = self.heat.by_name("hotend")
+        self.motion.report = self._remark
+        self.fans = Fans(board, hal, self.settings, self.heat)
+        self.report = Reporter(hal, self.out, self.settings, self.heat, self.motion)
+        self.queue = CommandQueue()
+        self.link = Link(hal, self.out, self.queue, self.emergency_stop, self._arrived)
+        self.codes = Dispatcher(self)
+
+    def start(self):
+        """Begin to supervise, then greet the host."""
+        self.heat.start()
+        self.fans.start(self.motion)
+        self.motion.start(self._motion_failed)
+        self.hal.timer(500, self._while_stuck)
+        gc.collect()
+        # About three collections a second of printing would be needed without this; each costs a few ms.
+        gc.threshold(gc.mem_free() // 4 + gc.mem_alloc()) if hasattr(gc, "threshold") else None
+        self.out.line("start")
+        for note in self._notes:
+            self.out.line(note)
+        self._notes = ()
+
+    def run(self):
+        """Boot, then serve the host for ever."""
+        try:
+            self.start()
+            while True:
+                self.pump()
+                self.work()
+        except BaseException as error:
+            self.heat.all_off()
+            self.motion.kill()
+            if not isinstance(error, KeyboardInterrupt):
+                self.out.raw(("Error:firmware failed: %r\n%s\n" % (error, HALTED)).encode())
+            raise
+
+    # Waiting
+
+    def pump(self, timeout_ms=20):
+        """Wait at most so long for a line, take it in, and say what is due. Never runs a queued command."""
+        if self.heat.fault and not self.halted:
+            self.halt(self.heat.fault)
+        if self._trouble:
+            trouble, self._trouble = self._trouble, None
+            self.halt(trouble)
+        hal = self.hal
+        if self.link.go_on():
+            timeout_ms = 0
+        if hal.poll(timeout_ms):
+            self._reading = hal.ticks_ms()
+            line = hal.readline()
+            self._reading = None
+            if self.halted:
+                self._take_halted(line)
+            else:
+                self.link.take(line)
+        if not self.halted:
+            self.report.tick()
+            self.motion.check_idle()
+
+    def work(self):
+        """Run the commands that wait."""
+        queue = self.queue
+        run = self.codes.run
+        while len(queue) and not self.halted:
+            run(queue.first())
+            if not self.halted:
+                queue.drop()
+
+    def _while_stuck(self, _):
+        # Somebody sent half a line and the main loop waits for the rest: reports go on from here.
+        since = self._reading
+        if since is not None and not self.halted and self.hal.ticks_diff(self.hal.ticks_ms(), since) > _STUCK_MS:
+            self.report.tick()
+
+    # What acts on arrival
+
+    def _arrived(self, number):
+        if number == 108:
+            self.cancelled = True
+        elif number == 410:
+            self.motion.stop()
+
+    def emergency_stop(self, reason=None):
+        """M112: steps, heaters and motors off, and only then the words. Halted until a reset or M999."""
+        self.halted = True
+        self.motion.kill()
+        self.heat.all_off()
+        self.fans.off()
+        self.queue.clear()
+        text = HALTED + "\n"
+        if reason:
+            text = "Error:" + reason + "\n" + text
+        self.out.raw(text.encode())
+
+    def halt(self, reason):
+        """A fault: everything off, then the reason."""
+        self.emergency_stop(reason)
+
+    def restart(self):
+        """M999: start anew, as after switching on."""
+        self.heat.all_off()
+        self.hal.reset()
+
+    def _take_halted(self, line):
+        # Everything but a restart is swallowed
+        text = bytes(line).upper()
+        at = text.find(b"M999")
+        if at >= 0 and (at == 0 or text[:1] == b"N") and not text[at + 4 : at + 5].isdigit():
+            self.restart()
+
+    # Odds and ends
+
+    def _remark(self, text):
+        self.out.line("echo:" + text)
+
+    def _motion_failed(self, error):
+        # Called by the motion's timer: all is off already, the main loop says why
+        self.heat.all_off()
+        self._trouble = "motion failed: %r" % (error,)
+
