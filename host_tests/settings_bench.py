@@ -3,27 +3,17 @@
 import errno
 import io
 
+from adder.command import OK, Command
 from adder.settings import Settings, groups
 from adder.store import Store
 
 
-class Words:
-    """A command out of a line such as "M92 X80.5 Z"; the part of adder/command.py that settings use."""
-
-    def __init__(self, line):
-        words = line.split()
-        self.code = words[0]
-        self._values = {word[0]: word[1:] for word in words[1:]}
-
-    def has(self, letter):
-        return letter in self._values
-
-    def valued(self, letter):
-        return self._values.get(letter, "") != ""
-
-    def scaled(self, letter, decimals, default):
-        text = self._values.get(letter, "")
-        return round(float(text) * 10**decimals) if text else default
+def command(line):
+    """The parsed command of a line such as "M92 X80.5 Z"."""
+    parsed = Command()
+    data = line.encode()
+    assert parsed.scan(data, len(data)) == OK, parsed.error
+    return parsed
 
 
 class Files:
