@@ -256,3 +256,16 @@ def test_every_setting_has_a_place_in_the_table():
 
 def _rows_of(name):
     return __import__("adder." + name, fromlist=["SETTINGS"]).SETTINGS
+
+
+def test_every_setting_is_used():
+    """Somewhere in the firmware, outside the rows, each name is read, whole or as a prefix of an axis or a heater."""
+    code = "\n".join(path.read_text() for path in (paths.FIRMWARE / "adder").rglob("*.py"))
+    code = re.sub(r"^SETTINGS = \(\n.*?^\)\n", "", code, flags=re.S | re.M)
+    for name, title in [(row[0], row[8]) for row in ROWS]:
+        start, _, end = name.rpartition("_")
+        forms = [f'"{name}"', f'"{start}_"', f'"_{end}"']
+        if name.startswith("pid_"):
+            forms.append(f'"pid_%s_{end}"')
+        used = any(form in code for form in forms)
+        assert used != ("without effect" in title), name

@@ -45,7 +45,7 @@ SETTINGS = (
     ("acceleration_print", "M204", "P", "mm/s^2", 0, 1500, 1, 50000, "acceleration of prints"),
     ("acceleration_retract", "M204", "R", "mm/s^2", 0, 2000, 1, 50000, "acceleration of E alone"),
     ("acceleration_travel", "M204", "T", "mm/s^2", 0, 2000, 1, 50000, "acceleration without E"),
-    ("min_segment_us", "M205", "B", "us", 0, 20000, 0, 1000000, "shortest time of a segment"),
+    ("min_segment_us", "M205", "B", "us", 0, 20000, 0, 1000000, "time of a segment, without effect"),
     ("min_feedrate_print", "M205", "S", "mm/s", 2, 0, 0, 10000, "lowest speed of print moves"),
     ("min_feedrate_travel", "M205", "T", "mm/s", 2, 0, 0, 10000, "lowest speed of travel moves"),
     ("junction_deviation", "M205", "J", "mm", 3, 13, 0, 500, "junction deviation"),
