@@ -22,6 +22,7 @@ OVERSHOOT = 15.0  # the block may get so much hotter than the highest target
 HEATER_NAMES = {"T": "hotend", "B": "bed"}
 LINE_TIMEOUT_S = 120.0
 _WAIT = re.compile(r"^M(109|190)\b", re.IGNORECASE)
+_LONG = re.compile(r"^(M109|M190|G28|G4)\b", re.IGNORECASE)
 _HOME = re.compile(r"^G28\b", re.IGNORECASE)
 
 
@@ -48,6 +49,7 @@ class PrintResult:
     began: float = 0.0
     ended: float = 0.0
     wall_s: float = 0.0
+    waited_s: float = 0.0
     motors: list[MotorResult] = field(default_factory=list)
     peaks: dict[str, float] = field(default_factory=dict)
     highest_targets: dict[str, float] = field(default_factory=dict)
@@ -67,7 +69,9 @@ class PrintResult:
 
     @property
     def lines_per_s(self) -> float:
-        return self.lines / self.board_s if self.board_s > 0 else 0.0
+        """Acknowledged lines per second, without the time of waits and homing."""
+        spent = self.board_s - self.waited_s
+        return self.lines / spent if spent > 0 else 0.0
 
 
 class PrintJob:
@@ -91,6 +95,7 @@ class PrintJob:
         self._fed = 0
         self._poll = poll
         self._polled = 0.0
+        self._answered_at = 0.0
         self._began_wall = time.monotonic()
         twin.host.on_line = self._on_line
 
@@ -126,7 +131,7 @@ class PrintJob:
 
     def progress(self) -> Iterator[None]:
         """Print; gives control back after every line and every 50 ms of waiting."""
-        self.result.began = self.twin.now
+        self.result.began = self._answered_at = self.twin.now
         kinds: list[int | None] = []  # per sent line its number in the file, None for what was put in between
         for sent in self.twin.streaming(self._with_polls(kinds), timeout=LINE_TIMEOUT_S):
             if sent:
@@ -146,6 +151,7 @@ class PrintJob:
         yield "M400"
 
     def _acknowledged(self, sent: Sent, number: int | None) -> None:
+        spent, self._answered_at = sent.time - self._answered_at, sent.time
         if number is None:
             if any("Unknown command" in reply for reply in sent.replies):
                 self._poll = False
@@ -158,6 +164,8 @@ class PrintJob:
         for reply in sent.replies:
             if "Unknown command" in reply:
                 self.result.notes.append("line %d: %s" % (number + 1, reply))
+        if _LONG.match(sent.text):
+            self.result.waited_s += spent
         if _HOME.match(sent.text):
             self._after_homing()
         if _WAIT.match(sent.text):
@@ -287,7 +295,12 @@ class PrintJob:
         limits = self.result.limits
         jerk = {axis: 2 * value for axis, value in limits.get("M205", {}).items()}
         found = track.check_limits(limits.get("M203", {}), limits.get("M201", {}), jerk)
-        self.result.excesses = [str(excess) for excess in found]
+        worst = {}  # one per limit and axis is enough to say
+        for excess in found:
+            kept = worst.setdefault((excess.what, excess.axis), excess)
+            if excess.measured / excess.allowed > kept.measured / kept.allowed:
+                worst[excess.what, excess.axis] = excess
+        self.result.excesses = [str(excess) for excess in worst.values()]
 
 
 def path_of(job: PrintJob):
@@ -315,7 +328,7 @@ def read_gcode(name: str) -> list[str]:
     odd = sum(byte < 32 and byte not in b"\t\n\r\f" for byte in data[:65536])
     if odd or b"\0" in data:
         raise ValueError("%s is a binary file, not G-code (a UF2 or STL perhaps?)" % path)
-    lines = data.decode("utf-8", "replace").splitlines()
+    lines = data.decode("utf-8-sig", "replace").splitlines()
     if not any(re.match(r"[GMTgmt]\s*\d", strip_line(line)) for line in lines):
         raise ValueError("%s has no line of G-code in its %d lines" % (path, len(lines)))
     return lines

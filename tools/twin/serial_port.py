@@ -195,10 +195,12 @@ class LiveTwin:
     def step(self) -> None:
         """Run a little and keep the pace."""
         port, twin = self.port, self.twin
+        # Bytes first: whoever wrote them had opened the port before, so that is noticed before they are answered.
+        data = port.receive(MOST_WAITING - len(twin.board.usb.waiting))
         for opened in port.changed():
             self.events.append("port opened" if opened else "port closed")
             twin.board.usb.set_lines(dtr=opened, rts=opened)
-        data = port.receive(MOST_WAITING - len(twin.board.usb.waiting))
+            twin.board.run(SLICE_S)  # the board knows that it is open before the first byte comes
         if data:
             self.received += len(data)
             twin.board.write(data)
@@ -210,7 +212,7 @@ class LiveTwin:
         now, emulated = time.monotonic(), self.twin.now
         ahead = (emulated - self._twin_at) - (now - self._clock_at)
         if not self.fast and ahead > 0:
-            self.port.wait(ahead)
+            self.port.wait(min(ahead, 0.05))
         if ahead < -0.25:  # never catch up on what this machine was too slow for
             self._clock_at, self._twin_at = now, emulated
         span = now - self._measured[0]

@@ -65,7 +65,7 @@ class Display:
                 self._live.update(self._view(), refresh=True)
         elif self._job.done * 10 // self._job.total > self._tenth:
             self._tenth = self._job.done * 10 // self._job.total
-            self._console.print(self._one_line(), highlight=False)
+            self._console.print(self._one_line(), highlight=False, soft_wrap=True)
 
     def _figures(self) -> dict[str, str]:
         job = self._job
@@ -83,7 +83,7 @@ class Display:
             if reported is not None:
                 figures[name] += ", %5.1f reported, target %.0f" % (reported, target or 0)
         queue, buffered = status.values.get("queue"), status.number("buffer_ms")
-        figures["queue"] = "%s commands" % (queue if queue else "not reported")
+        figures["queue"] = "%s commands" % queue if queue else "not reported"
         figures["buffer"] = "%.0f ms of steps" % buffered if buffered is not None else "not reported"
         spent = time.monotonic() - self._began
         figures["pace"] = "%.2f of real time" % ((twin.now - job.result.began) / spent if spent > 0 else 0)
@@ -180,7 +180,7 @@ def figure_table(result: PrintResult) -> Table:
     rows = [
         ("lines", "%d, resent %d" % (result.lines, result.resends)),
         ("time on the board", "%.1f s (%.1f s for this machine)" % (result.board_s, result.wall_s)),
-        ("lines per second", "%.1f, waiting for heat included" % result.lines_per_s),
+        ("lines per second", "%.1f (without waits for heat and homing)" % result.lines_per_s),
         ("underruns", _verdict(underruns == "0", underruns) if underruns else "not reported"),
         ("lowest buffer fill seen", "%.0f ms" % result.lowest_buffer_ms if result.lowest_buffer_ms else "not reported"),
         ("free heap", "%s bytes" % values["heap_free"] if "heap_free" in values else "not reported"),
