@@ -51,6 +51,16 @@ def test_bed_reaches_and_holds(factors):
     check_response(bench, "bed", 60, seconds=600)
 
 
+@pytest.mark.parametrize("name, celsius, longest", [("hotend", 210, 100), ("bed", 60, 170), ("bed", 100, 390)])
+def test_settles_soon_after_full_power_ends(name, celsius, longest):
+    """Full power alone takes 75, 129 and 341 s; what the curve predicts saves the integral its long way."""
+    bench = Bench()
+    bench.heat.by_name(name).set_target(celsius * 100)
+    bench.run(longest + 120)
+    late = [abs(temperature - celsius) for at, temperature, _ in bench.trace[name] if at > longest]
+    assert max(late) <= 0.5, max(late)
+
+
 @pytest.mark.parametrize("celsius", [50, 120, 170, 260])
 def test_hotend_at_other_temperatures(celsius):
     check_response(Bench(), "hotend", celsius)
@@ -266,6 +276,36 @@ def test_heating_with_power_off_is_noticed(name):
     assert "cut the power" in bench.heat.fault
 
 
+def test_a_reading_that_stays_where_no_heater_can_bring_it():
+    bench = Bench()
+    bench.heat_to("hotend", 210)
+    bench.models["hotend"].block = bench.models["hotend"].sensor = 150.0
+    assert bench.run(2, lambda: bench.heat.fault) <= 0.5
+    assert bench.heat.fault.startswith("Thermal Malfunction: hotend sensor jumps")
+    assert bench.low()
+
+
+def test_below_the_minimum_while_on():
+    bench = Bench(ambient=4.0)
+    bench.hotend.set_target(20000)
+    bench.models["hotend"].break_part("dead")
+    bench.run(1)
+    bench.models["hotend"].block = bench.models["hotend"].sensor = -3.0
+    assert bench.run(2, lambda: bench.heat.fault) <= 0.6
+    assert bench.heat.fault.startswith("MINTEMP triggered: hotend")
+
+
+def test_far_above_the_target():
+    """A heater that sticks while it holds its target is found before the next rule would, 15 degC above."""
+    bench = Bench()
+    bench.heat_to("hotend", 210)
+    bench.run(20)
+    bench.models["hotend"].plant = HOTEND_40W.but(watts=120)
+    bench.models["hotend"].break_part("stuck_on")
+    bench.run(60, lambda: bench.heat.fault)
+    assert bench.heat.fault.startswith("Thermal Runaway: hotend too far above target")
+
+
 def test_maximum_holds_without_a_target():
     bench = Bench()
     bench.models["hotend"].block = bench.models["hotend"].sensor = 286.0
@@ -363,6 +403,15 @@ def test_all_off_twice_and_between_checks():
     bench.heat.all_off()
     bench.run(5)
     assert bench.low() and bench.heat.fault is None
+
+
+def test_a_target_that_slips_in_beside_a_fault_heats_nothing():
+    """A command may be half through while the check finds the fault."""
+    bench = Bench()
+    bench.heat.fault = "found meanwhile"
+    bench.hotend.target_cc = 20000
+    bench.run(1)
+    assert bench.low() and all(duty == 0 for _, _, duty in bench.trace["hotend"])
 
 
 def test_nothing_is_on_before_the_first_check():
