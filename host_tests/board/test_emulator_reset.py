@@ -95,6 +95,16 @@ def test_button_and_power(plain_image, how):
     assert again.exec("print(machine.reset_cause() == machine.PWRON_RESET)") == "True\n"
 
 
+def test_button_pressed_within_a_callback(plain_image):
+    repl, board, log = watched(plain_image)
+    board.schedule(board.cycle + 12_345, board.reset)
+    pressed = board.cycle + 12_345
+    board.run(0.01)
+    assert len(log["resets"]) == 1
+    assert 0 <= log["resets"][0] - pressed < 20
+    assert Repl(board).exec("print('up')") == "up\n"
+
+
 def test_scratch_registers_outlive_a_watchdog_reset(plain_image):
     repl, board, log = watched(plain_image)
     repl.start("machine.mem32[0x40058010] = 4711\nmachine.reset()")

@@ -31,8 +31,7 @@ def test_an_idle_host_takes_no_cpu_time(micropython, plain_image):
     board = Board(plain_image)
     lonely = COUNT_LOOP.replace("print(count(200))", "n = count(200)\nf = open('n', 'w'); f.write(str(n)); f.close()")
     Repl(board).start("import time\ntime.sleep_ms(50)\n" + lonely)
-    board.usb.enabled = False
-    board.usb_controller.reset()
+    board.usb.unplug()
     board.run(0.8)
     assert not board.usb.attached
     alone = int(Repl(Board(plain_image, flash=bytes(board.flash))).exec("print(open('n').read())"))
@@ -139,3 +138,18 @@ def test_times_of_first_and_last_byte(micropython):
     gap = (board.usb.last_in - board.usb.first_in) / CYCLES_PER_SECOND
     assert gap == pytest.approx(0.25, abs=0.01)
     micropython.finish()
+
+
+def test_cable_out_and_in_again(micropython):
+    board = micropython.board
+    gone = []
+    board.usb.on_gone = lambda: gone.append(board.cycle)
+    micropython.exec("kept = 4711")
+    board.usb.unplug()
+    assert len(gone) == 1 and not board.usb.ready
+    board.write(b"not yet")
+    board.run(1.0)
+    board.usb.waiting.clear()
+    board.usb.plug()
+    again = Repl(board)
+    assert again.exec("print(kept)") == "4711\n"

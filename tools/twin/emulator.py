@@ -113,8 +113,7 @@ class Board:
         self.seed = seed
         self._queue, self._order = [], 0
         self._error = self._reset = self._cut = None
-        self._stopped = False
-        self.powered = False
+        self._stopped = self._running = self.powered = False
         self.faults = []
         self.on_reset = []
         self.adc = {4: 876}
@@ -256,7 +255,11 @@ class Board:
             function()
 
     def reset(self):
-        """The RUN pin (reset button): everything but the flash and RAM content is lost."""
+        """The RUN pin (reset button): everything but the flash and RAM content is lost. Within a
+        callback it acts after the present instruction."""
+        if self._running:
+            self.request_reset("button")
+            return
         self._reset = None
         self.watchdog.forget()
         self._restart()
@@ -322,7 +325,11 @@ class Board:
         self._stopped = False
         until = self.cycle + cycles
         while self.cycle < until and not self._stopped:
-            reason = self.chip.run(until)
+            self._running = True
+            try:
+                reason = self.chip.run(until)
+            finally:
+                self._running = False
             if self._error:
                 error, self._error = self._error, None
                 raise error
@@ -331,7 +338,9 @@ class Board:
                 self._restart()  # everything lets go
                 self.powered = False
                 raise error
-            if self._reset or reason == STOP_RESET:
+            if self._reset == "button":
+                self.reset()
+            elif self._reset or reason == STOP_RESET:
                 self._reset = None
                 self._restart()
             elif reason == STOP_LOCKUP:

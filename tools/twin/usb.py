@@ -134,6 +134,10 @@ class UsbController(Block):
         self._update()
 
     # ---- what happens on the bus ----
+    def wants_host(self):
+        """Whether the device shows itself on the bus (pull-up on)."""
+        return bool(self.regs.get(SIE_CTRL, 0) & PULL_UP)
+
     def _word(self, offset):
         return int.from_bytes(self.ram[offset : offset + 4], "little")
 
@@ -148,6 +152,7 @@ class UsbController(Block):
         """The host resets the bus."""
         self._moving.clear()
         self._epoch += 1
+        self.bus_free = self.board.cycle
         self.sie_status |= SIE_BUS_RESET | SIE_CONNECTED
         self.regs[0] = 0
         self._update()

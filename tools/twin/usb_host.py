@@ -57,6 +57,17 @@ class UsbHost:
             if self.on_gone:
                 self.on_gone()
 
+    def unplug(self):
+        """Pulls the cable. The board (powered otherwise) sees the bus fall silent, no more."""
+        self.enabled = False
+        self.unplugged()
+
+    def plug(self):
+        """Puts the cable in again; the board is enumerated anew."""
+        self.enabled = True
+        if self.controller.wants_host():
+            self.plugged()
+
     # ---- enumeration ----
     def _enumerate(self):
         if not self.attached:
