@@ -96,7 +96,7 @@ def test_button_and_power(plain_image, how):
 
 
 def test_button_pressed_within_a_callback(plain_image):
-    repl, board, log = watched(plain_image)
+    _, board, log = watched(plain_image)
     board.schedule(board.cycle + 12_345, board.reset)
     pressed = board.cycle + 12_345
     board.run(0.01)
