@@ -191,6 +191,7 @@ class Command:
         self.valued_mask = record[_VALUED]
         self.done = False
         self.error = None
+        self.text = b""
         if record[_TEXT] >= 0:
             self.text = _text(line, record[_TEXT], length)
             if result > EMPTY and self.letter == 77 and self.number < 2:

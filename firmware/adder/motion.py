@@ -203,7 +203,7 @@ class Motion:
         if self.soft_endstops:
             self._clip(target)
         delta_e = target[E] - position[E]
-        if delta_e and self.hotend and self.hotend.temperature_cc < self.extrude_min_cc:
+        if delta_e and self.hotend and self.extrude_min_cc and self.hotend.temperature_cc < self.extrude_min_cc:
             # The path is made, the filament stays: what Marlin does
             self._remark(
                 "cold extrusion prevented: hotend at %d C, at least %d C needed (M302)"

@@ -132,7 +132,7 @@ class Host:
         end = self.wire.now() + timeout
         while not self._ready:
             left = end - self.wire.now()
-            if left <= 0:
+            if left < 1e-6:  # less than a wire can wait: time would stand still
                 return None
             self._take(self.wire.wait(left))
         return self._ready.pop(0)
