@@ -161,16 +161,25 @@ def _scan(line: ptr8, length: int, out: ptr32) -> int:
 _POW10 = (1, 10, 100, 1000, 10000, 100000)
 
 
+def _entry(index):
+    # An entry of the record, by name
+    def get(self):
+        return self.record[index]
+
+    return property(get)
+
+
 class Command:
     """A record, filled by `scan`; the same object is used over and over."""
 
+    letter = _entry(0)  # ord of the code's letter
+    number = _entry(1)  # of the code; -1: none
+    sub = _entry(2)  # G92.1: 1
+    mask = _entry(3)  # bit n: letter 65 + n is there
+    valued_mask = _entry(4)  # bit n: it has a number
+
     def __init__(self):
         self.record = array("i", [0] * RECORD)
-        self.letter = 0
-        self.number = 0
-        self.sub = 0
-        self.mask = 0
-        self.valued_mask = 0
         self.text = b""
         self.line = b""
         self.error = None  # text of a refusal that waits for its turn
@@ -181,23 +190,25 @@ class Command:
 
         Nothing of a refused line is executed.
         """
-        record = self.record
-        result = _scan(line, length, record)
+        result = _scan(line, length, self.record)
         self.line = line
-        self.letter = record[_LETTER]
-        self.number = record[_NUMBER]
-        self.sub = record[_SUB]
-        self.mask = record[_MASK]
-        self.valued_mask = record[_VALUED]
         self.done = False
+        if result != OK or self.record[7] >= 0 or self.text:
+            return self._special(result, line, length)
         self.error = None
+        return OK
+
+    def _special(self, result, line, length):
+        # A text command, an empty line, or one that is refused
+        record = self.record
         self.text = b""
-        if record[_TEXT] >= 0:
-            self.text = _text(line, record[_TEXT], length)
+        self.error = None
+        if record[7] >= 0:
+            self.text = _text(line, record[7], length)
             if result > EMPTY and self.letter == 77 and self.number < 2:
                 result = OK  # M0 and M1: what does not read as fields is their text
         if result > EMPTY:
-            self.error = _explain(result, line, record[_BAD], length)
+            self.error = _explain(result, line, record[8], length)
         return result
 
     def line_number(self):

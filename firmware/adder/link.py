@@ -16,6 +16,7 @@ from micropython import const
 import micropython
 
 from adder.command import EMPTY, OK
+from adder.queue import SIZE
 
 LONGEST = 255
 SPILL_LINES = 64
@@ -30,13 +31,21 @@ _HAS_M = const(1)
 _BINARY = const(2)
 _COMMENT_STAR = const(4)  # the star stands in a comment
 
+# Entries of a command's record
+_LINE = const(5)
+_HAS_LINE = const(6)
+
 COUNTERS = (
-    "lines", "checksum_errors", "number_errors", "format_errors", "too_long", "resends", "dropped", "emergencies",
+    "checksum_errors", "number_errors", "format_errors", "too_long", "resends", "dropped", "emergencies",
 )
 
 
 @micropython.viper
-def _check(line: ptr8, length: int, out: ptr32):
+def _check(line: ptr8, length: int, out: ptr32) -> int:
+    # Returns 1 for a whole line with a right checksum that holds nothing to look at more closely.
+    plain = 1
+    if length < 1 or line[length - 1] != 10:
+        plain = 0
     while length > 0 and (line[length - 1] == 10 or line[length - 1] == 13):
         length -= 1
     out[_LENGTH] = length
@@ -83,6 +92,9 @@ def _check(line: ptr8, length: int, out: ptr32):
                     total = -1
                 i += 1
     out[_SUM] = total
+    if flags != 0 or star < 0 or total != at_star:
+        plain = 0
+    return plain
 
 
 class Link:
@@ -99,6 +111,8 @@ class Link:
         self._on_arrival = on_arrival
         self._facts = array("i", [0] * 5)
         self.last = 0
+        self.lines = 0  # accepted
+        self.regular = True  # nothing is put aside, no line is being swallowed
         self._swallow = False  # the rest of a line that was too long
         self._spill = []
         self._spilled = 0
@@ -109,12 +123,28 @@ class Link:
 
     def take(self, line):
         """A line has come, complete or, at its greatest length, not. Never blocks for long, never raises for bad input."""
+        if _check(line, len(line), self._facts) and self.regular:
+            queue = self._queue
+            if queue.count < SIZE:
+                command = queue.free()
+                if command.scan(line, self._facts[_STAR]) == OK:
+                    record = command.record
+                    if record[_LINE] == self.last + 1 and record[_HAS_LINE]:
+                        self.last += 1
+                        self.lines += 1
+                        queue.put()
+                        return
+        self._take_special(line)
+
+    def _take_special(self, line):
         complete = line.endswith(b"\n")
         if self._swallow:
             self._swallow = not complete
+            self._note()
             return
         if not complete and len(line) >= LONGEST:
             self._swallow = True
+            self._note()
             self.counters["too_long"] += 1
             if line[:1] in b"Nn":
                 self._bad(b"format error: line longer than 255 bytes")
@@ -123,6 +153,7 @@ class Link:
             return
         if self._spill or self._lost or self._queue.full():
             self._put_aside(line)
+            self._note()
         else:
             self._accept(line, False)
 
@@ -138,7 +169,12 @@ class Link:
         if self._lost and not self._spill and not queue.full():
             self._lost = False
             self._bad(b"Line Number is not Last Line Number+1")
+        self._note()
         return True
+
+    def _note(self):
+        # Whether the next line can take the short way
+        self.regular = not (self._swallow or self._spill or self._lost)
 
     def _put_aside(self, line):
         facts = self._facts
@@ -183,7 +219,7 @@ class Link:
             star = -1
         result = command.scan(line, star if star >= 0 else length)
         record = command.record
-        if record[6]:
+        if record[_HAS_LINE]:
             if star < 0:
                 self.counters["checksum_errors"] += 1
                 self._bad(b"No Checksum with line number")
@@ -192,7 +228,7 @@ class Link:
                 self.counters["checksum_errors"] += 1
                 self._bad(b"checksum mismatch")
                 return
-            number = record[5]
+            number = record[_LINE]
             if command.letter == 77 and command.number == 110:
                 self.last = command.int("N", number)
             elif number != self.last + 1:
@@ -214,7 +250,7 @@ class Link:
             return
         elif command.letter == 77 and command.number == 110:
             self.last = command.int("N", self.last)
-        self.counters["lines"] += 1
+        self.lines += 1
         if result == OK and command.letter == 77:
             number = command.number
             if number == 108 or number == 410:
@@ -242,6 +278,7 @@ class Link:
             self._spill = [line for line in self._spill if line[:1] not in b"Nn"]
             self._spilled = sum(len(line) for line in self._spill)
         self._lost = False
+        self._note()
         self.counters["resends"] += 1
         self._out.raw(
             b"Error:%s, Last Line: %d\nResend: %d\nok\n" % (reason, self.last, self.last + 1)

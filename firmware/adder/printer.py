@@ -18,7 +18,7 @@ from adder.report import Reporter
 from adder.settings import Settings, groups
 
 HALTED = "Error:Printer halted. kill() called!"
-_STUCK_MS = 1000
+_LOOK_MS = 50
 
 
 class Printer:
@@ -30,8 +30,10 @@ class Printer:
         self.halted = False
         self.cancelled = False
         self.message = ""
-        self._reading = None  # since when the main loop waits for the rest of a line
-        self._trouble = None
+        self._reads = 0  # odd while the main loop waits in C for a whole line
+        self._seen = 0
+        self._due = hal.ticks_ms()
+        self._trouble = None  # text of a failure that the main loop has to announce
         self.out = Output(hal)
         self.settings = Settings(groups(), board.defaults, store)
         self._notes = self.settings.load() if store else ()
@@ -65,7 +67,8 @@ class Printer:
             self.start()
             while True:
                 self.pump()
-                self.work()
+                if self.queue.count:
+                    self.work()
         except BaseException as error:
             self.heat.all_off()
             self.motion.kill()
@@ -77,40 +80,53 @@ class Printer:
 
     def pump(self, timeout_ms=20):
         """Wait at most so long for a line, take it in, and say what is due. Never runs a queued command."""
-        if self.heat.fault and not self.halted:
-            self.halt(self.heat.fault)
-        if self._trouble:
-            trouble, self._trouble = self._trouble, None
-            self.halt(trouble)
         hal = self.hal
-        if self.link.go_on():
+        if not self.link.regular and self.link.go_on():
             timeout_ms = 0
         if hal.poll(timeout_ms):
-            self._reading = hal.ticks_ms()
+            self._reads += 1
             line = hal.readline()
-            self._reading = None
+            self._reads += 1
             if self.halted:
                 self._take_halted(line)
             else:
                 self.link.take(line)
+        now = hal.ticks_ms()
+        if hal.ticks_diff(now, self._due) >= 0:
+            self._due = hal.ticks_add(now, _LOOK_MS)
+            self._look()
+
+    def _look(self):
+        # What need not be looked at for every line
         if not self.halted:
-            self.report.tick()
-            self.motion.check_idle()
+            if self.heat.fault:
+                self.halt(self.heat.fault)
+            elif self._trouble:
+                self.halt(self._trouble)
+            else:
+                self.report.tick()
+                self.motion.check_idle()
 
     def work(self):
         """Run the commands that wait."""
         queue = self.queue
         run = self.codes.run
-        while len(queue) and not self.halted:
-            run(queue.first())
+        report = self.report
+        report.busy_since = None
+        report.working = True
+        while queue.count and not self.halted:
+            run(queue.first)
+            report.busy_since = None
             if not self.halted:
                 queue.drop()
+        report.working = False
 
     def _while_stuck(self, _):
-        # Somebody sent half a line and the main loop waits for the rest: reports go on from here.
-        since = self._reading
-        if since is not None and not self.halted and self.hal.ticks_diff(self.hal.ticks_ms(), since) > _STUCK_MS:
-            self.report.tick()
+        # Every 500 ms. Somebody sent half a line and the main loop waits in C for the rest: reports go on from here.
+        reads = self._reads
+        if reads & 1 and reads == self._seen and not self.halted:
+            self._look()
+        self._seen = reads
 
     # What acts on arrival
 

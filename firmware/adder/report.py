@@ -19,8 +19,8 @@ class Reporter:
         self.interval_s = 0
         self.what = 1
         self._reported = hal.ticks_ms()
-        self._working = False
-        self._busy_since = 0
+        self.working = False  # a command is being run
+        self.busy_since = None  # when the wait for its ok was first noticed
         self.paused = False  # waiting for the user, not for the machine
         self.refresh()
         settings.on_change("busy_interval", self.refresh)
@@ -28,15 +28,6 @@ class Reporter:
     def refresh(self, _=None):
         """The settings have changed."""
         self._busy_ms = self._settings.get("busy_interval") * 1000
-
-    def begin(self):
-        """A command is being run; its ok will come later."""
-        self._working = True
-        self._busy_since = self._hal.ticks_ms()
-
-    def end(self):
-        """The command is done."""
-        self._working = False
 
     def automatic(self, interval_s, what):
         """M155: report every `interval_s` seconds (0: never)."""
@@ -48,9 +39,12 @@ class Reporter:
         """Write what is due."""
         now = self._hal.ticks_ms()
         diff = self._hal.ticks_diff
-        if self._working and self._busy_ms and diff(now, self._busy_since) >= self._busy_ms:
-            self._busy_since = now
-            self._out.line("echo:busy: paused for user" if self.paused else "echo:busy: processing")
+        if self.working and self._busy_ms:
+            if self.busy_since is None:
+                self.busy_since = now
+            elif diff(now, self.busy_since) >= self._busy_ms:
+                self.busy_since = now
+                self._out.line("echo:busy: paused for user" if self.paused else "echo:busy: processing")
         if self.interval_s and diff(now, self._reported) >= self.interval_s * 1000:
             self._reported = now
             if self.what & 1:

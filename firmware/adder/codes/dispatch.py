@@ -37,10 +37,9 @@ class Dispatcher:
         p = self._printer
         if c.error is None and not c.done:
             own_ok = None
-            report = p.report
-            report.begin()
             try:
-                if c.letter == _G and c.number < 2 and c.number >= 0 and not c.sub:
+                record = c.record
+                if record[0] == _G and 0 <= record[1] < 2 and not record[2]:
                     p.motion.move(c)
                 else:
                     handler = self._find(c)
@@ -53,7 +52,6 @@ class Dispatcher:
             except Fault as fault:
                 p.halt(str(fault))
                 return
-            report.end()
             if own_ok or p.halted:
                 return
         elif c.error is not None:

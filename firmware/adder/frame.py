@@ -1,0 +1,342 @@
+"""Coordinates: from the letters of a G1 to a request to the planner, in viper, without an object made.
+
+Three frames: what G-code says (units, absolute or relative, offsets of G92), the machine's frame (10 nm from the origin that
+homing sets), and the motors. The position kept here is that of the end of the queue.
+
+E has no end: a roll of filament is 330 m, 10 nm units end at 21 m. So E is kept as whole millimetres (`E_BASE`) plus a small
+rest, and only the rest takes part in what follows.
+"""
+
+from array import array
+
+from micropython import const
+import micropython
+
+from adder.errors import Refused
+
+AXES = "XYZE"
+X, Y, Z, E = 0, 1, 2, 3
+UNIT = 100_000  # 10 nm in a mm
+SPEED_MAX = 0x0FFFFFFF  # 10 nm/s
+
+FIELDS = 40
+POSITION = 0  # 4 axes, 10 nm; E without its base
+OFFSET = 4  # X Y Z of G92: G-code value = position - offset
+E_BASE = 7  # mm
+MODES = 8
+FEEDRATE = 9  # 10 nm/s
+HOMED = 10  # bit per axis
+LOW = 11  # X Y Z, 10 nm
+HIGH = 14
+FEED_PERCENT = 17
+FLOW_PERCENT = 18
+FLOW_REST = 19  # hundredths of 10 nm
+ACCEL_PRINT = 20  # mm/s^2
+ACCEL_RETRACT = 21
+ACCEL_TRAVEL = 22
+MIN_PRINT = 23  # 10 nm/s
+MIN_TRAVEL = 24
+KINEMATICS = 25
+COLD = 26  # 1: no extrusion now
+TARGET = 28  # 4 axes
+
+RELATIVE = 1  # of MODES
+RELATIVE_E = 2
+SOFT_ENDSTOPS = 4
+INCH = 8
+
+# What `resolve` returns: bits, or below zero
+MOVES = 1
+CLIPPED = 2  # 2 X, 4 Y, 8 Z
+TOO_COLD = 16
+WRONG = -1
+
+_POSITION = const(0)
+_OFFSET = const(4)
+_E_BASE = const(7)
+_MODES = const(8)
+_FEEDRATE = const(9)
+_HOMED = const(10)
+_LOW = const(11)
+_HIGH = const(14)
+_FEED_PERCENT = const(17)
+_FLOW_PERCENT = const(18)
+_FLOW_REST = const(19)
+_ACCEL_PRINT = const(20)
+_ACCEL_RETRACT = const(21)
+_ACCEL_TRAVEL = const(22)
+_MIN_PRINT = const(23)
+_MIN_TRAVEL = const(24)
+_KINEMATICS = const(25)
+_COLD = const(26)
+_TARGET = const(28)
+_SPEED_MAX = const(0x0FFFFFFF)
+_FURTHEST = const(0x3FFFFFFF)
+
+# The record of adder/command.py
+_C_MASK = const(3)
+_C_VALUED = const(4)
+_C_MANTISSA = const(9)
+_C_DECIMALS = const(35)
+_LETTERS = const(0x3800030)  # X Y Z E F
+
+
+@micropython.viper
+def _number(cmd: ptr32, letter: int, inch: int, base: int) -> int:
+    # The letter's number less `base` whole mm, in 10 nm; 0x3FFFFFFF if it does not fit
+    m = cmd[_C_MANTISSA + letter]
+    decimals = cmd[_C_DECIMALS + letter]
+    negative = 0
+    if m < 0:
+        negative = 1
+        m = 0 - m
+    if inch != 0:
+        # 25.4 exactly, as long as there is room
+        if m > 8000000:
+            return _FURTHEST
+        m = m * 127
+        decimals += 1
+        k = 2
+    else:
+        k = 1
+    p = 1
+    while decimals > 9:
+        m = m // 10
+        decimals -= 1
+    while decimals > 0:
+        p = p * 10
+        decimals -= 1
+    # k / p of a mm each: whole mm and the rest
+    if k == 2:
+        whole = m // p * 2
+        m = m % p * 2
+        whole += m // p
+        m = m % p
+    else:
+        whole = m // p
+        m = m % p
+    if p > 100000:
+        rest = m // (p // 100000)
+        if m % (p // 100000) * 2 >= p // 100000:
+            rest += 1
+    else:
+        rest = m * (100000 // p)
+    if negative != 0:
+        whole = 0 - whole
+        rest = 0 - rest
+    whole -= base
+    if whole > 10000 or whole < -10000:
+        return _FURTHEST
+    return whole * 100000 + rest
+
+
+@micropython.viper
+def _targets(cmd: ptr32, fr: ptr32) -> int:
+    # Fill TARGET and FEEDRATE from the letters; returns MOVES, 0 or WRONG.
+    valued = cmd[_C_VALUED]
+    if (cmd[_C_MASK] ^ valued) & _LETTERS:
+        return -1
+    modes = fr[_MODES]
+    inch = modes & 8
+    moves = 0
+    i = 0
+    while i < 4:
+        letter = 23 + i
+        base = 0
+        relative = modes & 1
+        if i == 3:
+            letter = 4
+            relative = modes & 2
+            if relative == 0:
+                base = fr[_E_BASE]
+        target = fr[_POSITION + i]
+        if (valued >> letter) & 1:
+            value = int(_number(cmd, letter, inch, base))
+            if value == _FURTHEST:
+                return -1
+            if relative != 0:
+                target += value
+                if target > _FURTHEST or target < 0 - _FURTHEST:
+                    return -1
+            elif i < 3:
+                target = value + fr[_OFFSET + i]
+            else:
+                target = value
+            moves = 1
+        fr[_TARGET + i] = target
+        i += 1
+    if (valued >> 5) & 1:
+        m = cmd[_C_MANTISSA + 5]
+        decimals = cmd[_C_DECIMALS + 5]
+        if m <= 0:
+            return -1
+        # mm/min -> 10 nm/s: 5000 / 3, with three decimals kept
+        while decimals > 3:
+            m = m // 10
+            decimals -= 1
+        while decimals < 3 and m < 100000000:
+            m = m * 10
+            decimals += 1
+        if decimals < 3 or m > 150000000:
+            m = 150000000
+        if inch != 0:
+            m = m // 5 * 127
+            if m > 150000000 or m < 0:
+                m = 150000000
+        m = m * 5 // 3
+        if m < 1:
+            m = 1
+        fr[_FEEDRATE] = m
+    return moves
+
+
+@micropython.viper
+def _ask(fr: ptr32, rq: ptr32) -> int:
+    # TARGET -> the planner's request; returns bits.
+    result = 0
+    modes = fr[_MODES]
+    far = 0
+    i = 0
+    while i < 3:
+        target = fr[_TARGET + i]
+        if modes & 4 and (fr[_HOMED] >> i) & 1:
+            if target < fr[_LOW + i]:
+                target = fr[_LOW + i]
+                result |= 2 << i
+            elif target > fr[_HIGH + i]:
+                target = fr[_HIGH + i]
+                result |= 2 << i
+            fr[_TARGET + i] = target
+        d = target - fr[_POSITION + i]
+        rq[i] = d
+        if d != 0:
+            far = 1
+        i += 1
+    d = fr[_TARGET + 3] - fr[_POSITION + 3]
+    if d != 0 and fr[_COLD] != 0:
+        # The path is made, the filament stays
+        result |= 16
+        fr[_POSITION + 3] = fr[_TARGET + 3]
+        d = 0
+    percent = fr[_FLOW_PERCENT]
+    if percent != 100 and d != 0:
+        sign = 1
+        if d < 0:
+            sign = -1
+            d = 0 - d
+        rest = d % 100 * percent + fr[_FLOW_REST] * sign
+        d = (d // 100 * percent + rest // 100) * sign
+        fr[_FLOW_REST] = rest % 100 * sign
+    rq[3] = d
+    if far == 0 and d == 0:
+        return result
+    x = rq[0]
+    y = rq[1]
+    if fr[_KINEMATICS] == 1:
+        rq[4] = x + y
+        rq[5] = x - y
+    else:
+        rq[4] = x
+        rq[5] = y
+    rq[6] = rq[2]
+    rq[7] = d
+    speed = fr[_FEEDRATE]
+    percent = fr[_FEED_PERCENT]
+    if percent != 100:
+        if speed // 100 > _SPEED_MAX // percent:
+            speed = _SPEED_MAX
+        else:
+            speed = speed // 100 * percent + speed % 100 * percent // 100
+    if far == 0:
+        rq[9] = fr[_ACCEL_RETRACT]
+        least = fr[_MIN_PRINT]
+    elif d != 0:
+        rq[9] = fr[_ACCEL_PRINT]
+        least = fr[_MIN_PRINT]
+    else:
+        rq[9] = fr[_ACCEL_TRAVEL]
+        least = fr[_MIN_TRAVEL]
+    if speed < least:
+        speed = least
+    if speed > _SPEED_MAX:
+        speed = _SPEED_MAX
+    if speed < 1:
+        speed = 1
+    rq[8] = speed
+    return result | 1
+
+
+@micropython.viper
+def _take(fr: ptr32):
+    # The request was queued: its target is the position now.
+    i = 0
+    while i < 4:
+        fr[_POSITION + i] = fr[_TARGET + i]
+        i += 1
+    # Keep E small
+    e = fr[_POSITION + 3]
+    if e > 500000000:
+        fr[_POSITION + 3] = e - 500000000
+        fr[_E_BASE] += 5000
+    elif e < -500000000:
+        fr[_POSITION + 3] = e + 500000000
+        fr[_E_BASE] -= 5000
+
+
+class Frame:
+    """Position, modes and limits in one array, for the viper code and by name."""
+
+    def __init__(self):
+        self.state = array("i", [0] * FIELDS)
+        state = self.state
+        state[FEEDRATE] = 1500 * UNIT // 60
+        state[FEED_PERCENT] = 100
+        state[FLOW_PERCENT] = 100
+
+    def resolve(self, c, request):
+        """A G0 or G1 into `request`; returns bits: MOVES, CLIPPED.., TOO_COLD. Refused for wrong letters."""
+        state = self.state
+        result = _targets(c.record, state)
+        if result <= 0:
+            if result < 0:
+                self.explain(c)
+            return 0
+        return _ask(state, request)
+
+    def taken(self):
+        """The request of the last `resolve` was queued."""
+        _take(self.state)
+
+    def explain(self, c):
+        """Raise Refused with what is wrong with a G0 or G1."""
+        for letter in "XYZEF":
+            if c.has(letter) and not c.valued(letter):
+                raise Refused("%s has no number; leave the letter out or give it one" % letter)
+        if c.valued("F") and c.int("F") <= 0:
+            raise Refused("F%s: feedrate must be above 0 mm/min" % c.show("F"))
+        words = [letter + c.show(letter) for letter in AXES if c.valued(letter)]
+        raise Refused("%s: a move must stay within 10 m" % " ".join(words))
+
+    def value(self, axis):
+        """Position in G-code's frame, 10 nm."""
+        state = self.state
+        if axis == E:
+            return state[E_BASE] * UNIT + state[E]
+        return state[axis] - state[OFFSET + axis]
+
+    def declare(self, axis, value):
+        """G92: the position has this value (10 nm) in G-code's frame from now on."""
+        state = self.state
+        if axis == E:
+            base = value // (5000 * UNIT) * 5000
+            state[E_BASE] = base
+            state[E] = value - base * UNIT
+        else:
+            state[OFFSET + axis] = state[axis] - value
+
+    def mode(self, bit, on):
+        """Set or clear RELATIVE, RELATIVE_E, SOFT_ENDSTOPS or INCH."""
+        if on:
+            self.state[MODES] |= bit
+        else:
+            self.state[MODES] &= ~bit
