@@ -13,6 +13,7 @@ from .expected import strip_line
 
 SLICE_S = 0.05
 MOST_RESENDS = 10
+SHORTEST_S = 1e-6  # a wire cannot wait less: time would stand still
 
 
 class Wire(Protocol):
@@ -132,7 +133,7 @@ class Host:
         end = self.wire.now() + timeout
         while not self._ready:
             left = end - self.wire.now()
-            if left < 1e-6:  # less than a wire can wait: time would stand still
+            if left < SHORTEST_S:
                 return None
             self._take(self.wire.wait(left))
         return self._ready.pop(0)

@@ -22,7 +22,7 @@ from .board_pins import FLASH_SIZE, BoardPins, BoardWire, load_flash, save_flash
 from .emulator import Board
 from .expected import Machine
 from .heaters import FilamentFlow, HeaterTwin
-from .host import Host, Sent, StreamCount
+from .host import SHORTEST_S, Host, Sent, StreamCount
 from .mechanics import Mechanics
 from .pins import Pins
 from .plan import PrinterPlan, plan_for
@@ -173,7 +173,7 @@ class PrinterTwin(Surroundings):
         """Let emulated time pass; gives the lines that came meanwhile."""
         end = self.now + seconds
         lines = []
-        while (left := end - self.now) > 0:
+        while (left := end - self.now) > SHORTEST_S:
             line = self.host.next_line(left)
             if line:
                 lines.append(line.text)
