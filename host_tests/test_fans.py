@@ -36,6 +36,7 @@ class Motion:
             function(value)
         self.waiting = []
 
+    @property
     def enabled(self):
         return self.on
 

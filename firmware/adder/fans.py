@@ -129,7 +129,7 @@ class Fans:
             elif self.hotend.speed and self._hot.temperature_cc < self._on_cc - _HYSTERESIS_CC:
                 self.hotend.set(0)
         if self.board:
-            if self._motion.enabled() or self._heat.any_on():
+            if self._motion.enabled or self._heat.any_on():
                 self._rest = self._board_checks
                 if self.board.speed == 0:
                     self.board.set(255)

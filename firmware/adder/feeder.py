@@ -10,6 +10,8 @@ from adder.slicer import SLICES, Slicer
 AHEAD_US = 200_000  # motion that is kept ready in the step driver
 START_BLOCKS = 16  # start when so many blocks wait,
 START_MS = 60  # or the first one has waited so long
+KEEP_BLOCKS = 8  # left to the planner while more than
+LOW_US = 50_000  # of steps are ready: a block that is sealed as the last one ends at rest
 MARGIN_US = 3_000  # closer to the end than this, the streams are left to end
 
 
@@ -91,13 +93,21 @@ class Feeder:
             slicer.restart()
             first = slicer.slices()
             self._rest = 0
-            if slicer.fill(AHEAD_US * 125 // 8, SLICES - 8) == 0:
+            if self._fill(0, 0) == 0:
                 return
             self.stream.end(slicer.slices())
             us = self._added_us()
             self.stream.start(first)
             self._end_us = self.hal.ticks_add(self.hal.ticks_us(), us)
             self.running = True
+
+    def _fill(self, left, ahead):
+        # Slices for what is missing, `left` us and `ahead` slices being there
+        keep = 0 if self.flush else KEEP_BLOCKS
+        low = LOW_US - left
+        return self.slicer.fill(
+            (AHEAD_US - left) * 125 // 8, SLICES - 8 - ahead, keep, low * 125 // 8 if low > 0 else 0
+        )
 
     def _added_us(self):
         # 64 ns units -> us, the rest kept so that nothing drifts
@@ -123,7 +133,7 @@ class Feeder:
             self.lowest_ahead_us = left if left > 0 else 0
         if left < MARGIN_US or ahead < 8 or left >= AHEAD_US:
             return
-        if slicer.fill((AHEAD_US - left) * 125 // 8, SLICES - 8 - ahead):
+        if self._fill(left, ahead):
             stream.end(slicer.slices())
             self._end_us = self.hal.ticks_add(self._end_us, self._added_us())
 

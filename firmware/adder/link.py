@@ -109,7 +109,7 @@ class Link:
         self._queue = queue
         self._on_emergency = on_emergency
         self._on_arrival = on_arrival
-        self._facts = array("i", [0] * 5)
+        self.facts = array("i", [0] * 5)
         self.last = 0
         self.lines = 0  # accepted
         self.regular = True  # nothing is put aside, no line is being swallowed
@@ -123,11 +123,11 @@ class Link:
 
     def take(self, line):
         """A line has come, complete or, at its greatest length, not. Never blocks for long, never raises for bad input."""
-        if _check(line, len(line), self._facts) and self.regular:
+        if _check(line, len(line), self.facts) and self.regular:
             queue = self._queue
             if queue.count < SIZE:
                 command = queue.free()
-                if command.scan(line, self._facts[_STAR]) == OK:
+                if command.scan(line, self.facts[_STAR]) == OK:
                     record = command.record
                     if record[_LINE] == self.last + 1 and record[_HAS_LINE]:
                         self.last += 1
@@ -177,7 +177,7 @@ class Link:
         self.regular = not (self._swallow or self._spill or self._lost)
 
     def _put_aside(self, line):
-        facts = self._facts
+        facts = self.facts
         _check(line, len(line), facts)
         length = facts[_LENGTH]
         if facts[_FLAGS] & _HAS_M:
@@ -200,7 +200,7 @@ class Link:
 
     def _accept(self, line, early):
         # early: what acts on arrival has acted already
-        facts = self._facts
+        facts = self.facts
         _check(line, len(line), facts)
         length = facts[_LENGTH]
         flags = facts[_FLAGS]

@@ -62,7 +62,7 @@ class Motion:
         self.hotend = None  # set by the printer: refuses cold extrusion
         self.report = None  # function(text) for remarks to the host
         self.stops = 0  # how often everything queued was dropped
-        self._enabled = 0
+        self.enabled = 0  # bit per motor that is on
         self._warned = 0
         drivers = board.axes
         self.feeder = Feeder(
@@ -185,9 +185,7 @@ class Motion:
 
         Raises Refused for a letter that is wrong; targets outside the limits are clipped.
         """
-        hotend = self.hotend
-        cold = hotend and hotend.temperature_cc < self.extrude_min_cc and self.extrude_min_cc
-        self.frame.state[frame.COLD] = 1 if cold else 0
+        self.check_cold()
         result = self.frame.resolve(c, self.feeder.planner.request)
         if result > MOVES:
             self._explain(result)
@@ -198,7 +196,7 @@ class Motion:
         """Plan the planner's request; True when it was queued, False when everything was dropped while it waited."""
         feeder = self.feeder
         planner = feeder.planner
-        if self._enabled != 15:
+        if self.enabled != 15:
             self.enable(15, True)
         if planner.full():
             stops = self.stops
@@ -211,7 +209,6 @@ class Motion:
         if feeder.dead:
             return False
         parts = planner.add()
-        self.last_activity_ms = self.hal.ticks_ms()
         if parts > 1:
             return self._queue_parts(parts)
         return True
@@ -288,7 +285,7 @@ class Motion:
         for pin in self._enable_pins:
             if pin:
                 pin.set(0)
-        self._enabled = 0
+        self.enabled = 0
         self.homed = 0
 
     # Motors
@@ -301,19 +298,23 @@ class Motion:
                 if pin:
                     pin.set(1 if on else 0)
         if on:
-            self._enabled |= axes
+            self.enabled |= axes
         else:
-            self._enabled &= ~axes
+            self.enabled &= ~axes
             self.homed &= ~axes
         self.last_activity_ms = self.hal.ticks_ms()
 
-    def enabled(self):
-        """Bit mask of the motors that are on."""
-        return self._enabled
+    def check_cold(self):
+        """Take over whether the hotend is too cold to extrude."""
+        hotend = self.hotend
+        least = self.extrude_min_cc
+        self.frame.state[frame.COLD] = 1 if hotend and least and hotend.temperature_cc < least else 0
 
     def check_idle(self):
         """Let the motors go after `motor_timeout` seconds without a move (0: never)."""
-        if self._enabled and not self.feeder.busy():
+        if self.feeder.busy():
+            self.last_activity_ms = self.hal.ticks_ms()
+        elif self.enabled:
             timeout = self.setting("motor_timeout", 0)
             idle = self.hal.ticks_diff(self.hal.ticks_ms(), self.last_activity_ms)
             if timeout and idle > timeout * 1000:

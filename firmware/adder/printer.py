@@ -7,6 +7,7 @@ on this loop: two soft timers serve them.
 
 import gc
 
+from adder import lane
 from adder.codes.dispatch import Dispatcher
 from adder.fans import Fans
 from adder.heat import Heat
@@ -28,6 +29,7 @@ class Printer:
         self.board = board
         self.hal = hal
         self.halted = False
+        self.working = False  # a command is being run
         self.cancelled = False
         self.message = ""
         self._reads = 0  # odd while the main loop waits in C for a whole line
@@ -46,6 +48,7 @@ class Printer:
         self.queue = CommandQueue()
         self.link = Link(hal, self.out, self.queue, self.emergency_stop, self._arrived)
         self.codes = Dispatcher(self)
+        self._lane = lane.make(self.link, self.queue.first, self.motion, hal.write)
 
     def start(self):
         """Begin to supervise, then greet the host."""
@@ -89,7 +92,7 @@ class Printer:
             self._reads += 1
             if self.halted:
                 self._take_halted(line)
-            else:
+            elif self.working or self.queue.count or not self._lane(line):
                 self.link.take(line)
         now = hal.ticks_ms()
         if hal.ticks_diff(now, self._due) >= 0:
@@ -104,7 +107,8 @@ class Printer:
             elif self._trouble:
                 self.halt(self._trouble)
             else:
-                self.report.tick()
+                self.report.tick(self.working)
+                self.motion.check_cold()
                 self.motion.check_idle()
 
     def work(self):
@@ -113,13 +117,13 @@ class Printer:
         run = self.codes.run
         report = self.report
         report.busy_since = None
-        report.working = True
+        self.working = True
         while queue.count and not self.halted:
             run(queue.first)
             report.busy_since = None
             if not self.halted:
                 queue.drop()
-        report.working = False
+        self.working = False
 
     def _while_stuck(self, _):
         # Every 500 ms. Somebody sent half a line and the main loop waits in C for the rest: reports go on from here.

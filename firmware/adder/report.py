@@ -19,7 +19,6 @@ class Reporter:
         self.interval_s = 0
         self.what = 1
         self._reported = hal.ticks_ms()
-        self.working = False  # a command is being run
         self.busy_since = None  # when the wait for its ok was first noticed
         self.paused = False  # waiting for the user, not for the machine
         self.refresh()
@@ -35,11 +34,11 @@ class Reporter:
         self.what = what
         self._reported = self._hal.ticks_ms()
 
-    def tick(self):
-        """Write what is due."""
+    def tick(self, working):
+        """Write what is due; `working`: a command is being run, whose ok is still to come."""
         now = self._hal.ticks_ms()
         diff = self._hal.ticks_diff
-        if self.working and self._busy_ms:
+        if working and self._busy_ms:
             if self.busy_since is None:
                 self.busy_since = now
             elif diff(now, self.busy_since) >= self._busy_ms:

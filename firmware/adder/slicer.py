@@ -73,6 +73,8 @@ _FREE = const(64)  # 4 motors: words that may be written now
 _AT = const(68)  # 4 motors: position at the end of this slice
 _EVENT_RING = const(72)  # 8 pairs: event number, slice number
 _FRACTION = const(88)  # of the block, at the end of this slice
+_KEEP = const(89)  # blocks that are left to the planner,
+_URGENT = const(90)  # once so many 64 ns units were added
 
 WORDS = 2048  # per motor
 _WORDS = const(2048)
@@ -225,7 +227,8 @@ def _advance(st: ptr32, pl: ptr32, blk: ptr32) -> int:
             break
         st[_PHASE] = 3
         tail = pl[_TAIL]
-        if tail == pl[_HEAD]:
+        waiting = pl[_HEAD] - tail
+        if waiting == 0 or (waiting <= st[_KEEP] and st[_ADDED] >= st[_URGENT]):
             return 0
         event = blk[(tail & _MASK) * _STRIDE + _EVENTS]
         e = st[_EVENT_COUNT]
@@ -375,6 +378,7 @@ def fill(st: ptr32, pl: ptr32, blk: ptr32, words: ptr32, counts: ptr32, budget: 
     made = 0
     added = 0
     while added < budget and made < slots:
+        st[_ADDED] = added
         if st[_FREE] < 80 or st[_FREE + 1] < 80 or st[_FREE + 2] < 80 or st[_FREE + 3] < 80:
             break
         dt = int(_advance(st, pl, blk))
@@ -443,10 +447,16 @@ class Slicer:
         for motor in range(4):
             self.state[_INVERT + motor] = invert[motor]
 
-    def fill(self, budget, slots):
-        """Add up to `budget` * 64 ns of motion in at most `slots` slices; returns (slices, 64 ns units)."""
+    def fill(self, budget, slots, keep=0, urgent=0):
+        """Add up to `budget` * 64 ns of motion in at most `slots` slices; returns the number of slices.
+
+        `keep` blocks are left in the planner, so that what comes behind them can still make them faster, once `urgent` *
+        64 ns are added.
+        """
         stream = self._stream
         state = self.state
+        state[_KEEP] = keep
+        state[_URGENT] = urgent
         for motor in range(4):
             state[_FREE + motor] = stream.free_words(motor, state[_WRITE + motor])
         planner = self._planner

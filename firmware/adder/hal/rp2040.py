@@ -14,6 +14,7 @@ from adder.hal.steps_rp2040 import StepStream
 _PULLS = {"up": Pin.PULL_UP, "down": Pin.PULL_DOWN, "none": None}
 _OVERSAMPLE = 16
 LINE_BYTES = 256
+_USUAL_BYTES = 80  # readline takes that much memory at once, however short the line
 
 
 class Pwm:
@@ -92,7 +93,10 @@ class Hal:
 
     def readline(self):
         """One line, in C; blocks until its newline comes or it is 256 bytes long."""
-        return self._readline(LINE_BYTES)
+        line = self._readline(_USUAL_BYTES)
+        if len(line) == _USUAL_BYTES and line[-1] != 10:
+            line += self._readline(LINE_BYTES - _USUAL_BYTES)
+        return line
 
     def timer(self, period_ms, callback):
         """Call `callback(timer)` every `period_ms` from the scheduler, also while the main loop waits in C."""
