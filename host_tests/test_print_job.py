@@ -91,7 +91,7 @@ class SmallFirmware:
         elif code == "M503":
             self.say("M92 X80 Y80 Z400 E93", "M203 X200 Y200 Z10 E60", "M201 X9000 Y9000 Z9000 E9000")
         elif code == "M122":
-            self.say("echo:underruns:0 heap_free:123456 queue:1/32 buffer_ms:180")
+            self.say("echo:underruns:0 heap_free:123456 queue:1/32 buffer_ms:180 lowest_ahead_ms:170")
         elif code == "M105":
             self.say("ok T:%.1f /0.0 B:22.0 /0.0 @:0 B@:0" % 22.0)
             return
@@ -194,7 +194,7 @@ def test_a_right_print_is_found_right():
     assert made["x"] == (8, 8) and made["y"] == (8, 8) and made["z"] == (800, 800)
     assert made["e"] == (-93, -93)
     assert 195 < result.peaks["hotend"] < 215 and result.highest_targets == {"hotend": 200.0, "bed": 40.0}
-    assert result.values["underruns"] == "0" and result.lowest_buffer_ms == 180
+    assert result.values["underruns"] == "0" and result.least_ahead_ms == 170
     track, path = path_of(job)
     assert path["x"].max() == pytest.approx(9, abs=0.1) and path["y"].max() == pytest.approx(8, abs=0.1)
     assert track.at("z", [track.end_ns + 1e7])[0] == pytest.approx(2.0, abs=0.01)

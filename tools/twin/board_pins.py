@@ -9,6 +9,7 @@ import numpy as np
 
 from .emulator import NS_PER_CYCLE, Board
 
+SHORTEST_S = 1e-6
 FLASH_SIZE = 2 * 1024 * 1024
 
 
@@ -90,7 +91,8 @@ class BoardWire:
 
     def wait(self, seconds: float) -> bytes:
         if not self._received:
-            self.board.run(seconds)
+            # What is left of a timeout may be less than a cycle; time must go on all the same.
+            self.board.run(max(seconds, SHORTEST_S))
         data = bytes(self._received)
         self._received.clear()
         return data

@@ -118,6 +118,13 @@ def _envelope(times: np.ndarray, values: np.ndarray):
     return times[:whole].reshape(-1, size).mean(axis=1), blocks.min(axis=1), blocks.mean(axis=1), blocks.max(axis=1)
 
 
+def _first_motion(track) -> float:
+    """When the tool begins to move in the plane for good, in s: heating up before that is of no interest."""
+    times, speed = track.speed(interval_ms=20.0)
+    moving = times[speed > 0.5]
+    return moving[0] - 0.5 if len(moving) else 0.0
+
+
 def draw_speed(track, file: Path, limits: dict[str, float] | None = None, title: str = "") -> Path:
     """Speed over time of the tool in the plane, of Z and of the filament, all from the edges."""
     limits = limits or {}
@@ -132,8 +139,10 @@ def draw_speed(track, file: Path, limits: dict[str, float] | None = None, title:
             height_ratios=[2.2, *[1] * (len(rows) - 1)],
             layout="constrained",
         )
+        begin = _first_motion(track)
         for axes, (name, moving, colour) in zip(np.atleast_1d(panels), rows, strict=True):
             times, speed = track.speed(moving, interval_ms=5.0)
+            times, speed = times[times >= begin], speed[times >= begin]
             middle, low, mean, high = _envelope(times, speed)
             axes.fill_between(middle, low, high, color=colour, alpha=0.3, linewidth=0, label="lowest to highest")
             axes.plot(middle, mean, color=colour, linewidth=0.8, label="mean")

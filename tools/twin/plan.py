@@ -37,7 +37,7 @@ _TIMES = {
 
 STEPS_PER_MM = {"x": 80.0, "y": 80.0, "z": 400.0, "e": 93.0}
 # Ends in mm seen from the switch, which sits at 0, and where the carriage stands at power-up.
-TRAVEL = {"x": (-2.0, 222.0, 31.7), "y": (-2.0, 222.0, 18.3), "z": (-1.0, 252.0, 4.1)}
+TRAVEL = {"x": (-2.0, 203.0, 31.7), "y": (-2.0, 203.0, 18.3), "z": (-1.0, 203.0, 4.1)}
 
 
 @dataclass

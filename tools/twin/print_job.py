@@ -15,6 +15,7 @@ from .expected import AXES, Expected, strip_line
 from .host import HostError, Line, Sent, sendable
 from .printer import PrinterTwin
 from .status import Status, read_settings
+from .trajectory import Excess
 
 POLL_S = 2.0
 WAIT_TOLERANCE = 5.0  # the sensor may be so far from the target when a wait ends
@@ -56,9 +57,9 @@ class PrintResult:
     peak_speed: dict[str, float] = field(default_factory=dict)
     peak_acceleration: dict[str, float] = field(default_factory=dict)
     limits: dict[str, dict[str, float]] = field(default_factory=dict)
-    excesses: list[str] = field(default_factory=list)
+    excesses: list[Excess] = field(default_factory=list)
     values: dict[str, str] = field(default_factory=dict)
-    lowest_buffer_ms: float | None = None
+    least_ahead_ms: float | None = None
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -105,18 +106,15 @@ class PrintJob:
         return len(self._commands)
 
     def _on_line(self, line: Line) -> None:
-        self.status.read(line.text)
+        if not self.status.read(line.text):
+            return
         for letter, (actual, target) in self.status.temperatures.items():
             name = HEATER_NAMES[letter]
             for kept, value in ((self.reported, actual), (self.targets, target)):
                 times, values = kept.setdefault(name, ([], []))
-                if value is not None and (not times or line.time - times[-1] >= 0.25):
+                if value is not None:
                     times.append(line.time)
                     values.append(value)
-        buffered = self.status.number("buffer_low_ms") or self.status.number("buffer_ms")
-        if buffered is not None and self.twin.mechanics.motor_steps("e"):
-            lowest = self.result.lowest_buffer_ms
-            self.result.lowest_buffer_ms = buffered if lowest is None else min(lowest, buffered)
 
     # Running
 
@@ -126,7 +124,9 @@ class PrintJob:
         settings = read_settings(self.twin.command("M503"))
         if "M92" in settings:
             self.machine.steps_per_mm.update({a: v for a, v in settings["M92"].items() if a in AXES})
-            self.expected = Expected(self.machine)
+        low, high = settings.get("min", {}), settings.get("max", {})
+        self.machine.limits = {axis: (low[axis], high[axis]) for axis in low if axis in high}
+        self.expected = Expected(self.machine)
         self.twin.command("M155 S1")
 
     def progress(self) -> Iterator[None]:
@@ -208,6 +208,7 @@ class PrintJob:
         result.problems += ["the firmware reported: %s" % text for text in self.twin.count.errors]
         result.notes += self.expected.notes
         result.values = dict(self.status.values)
+        result.least_ahead_ms = self.status.number("lowest_ahead_ms")
         self._judge_motors()
         self._judge_heat(complete=error is None)
         self._measure()
@@ -291,7 +292,7 @@ class PrintJob:
         track = self.twin.track(since)
         for axis in track.axes:
             self.result.peak_speed[axis] = track.peak_speed(axis)[0]
-            self.result.peak_acceleration[axis] = track.peak_acceleration(axis)[0]
+            self.result.peak_acceleration[axis] = track.peak_acceleration(axis, 40.0)[0]
         limits = self.result.limits
         jerk = {axis: 2 * value for axis, value in limits.get("M205", {}).items()}
         found = track.check_limits(limits.get("M203", {}), limits.get("M201", {}), jerk)
@@ -300,7 +301,7 @@ class PrintJob:
             kept = worst.setdefault((excess.what, excess.axis), excess)
             if excess.measured / excess.allowed > kept.measured / kept.allowed:
                 worst[excess.what, excess.axis] = excess
-        self.result.excesses = [str(excess) for excess in worst.values()]
+        self.result.excesses = list(worst.values())
 
 
 def path_of(job: PrintJob):

@@ -120,9 +120,11 @@ def _verdict(good: bool, text: str) -> str:
 
 def motor_table(result: PrintResult) -> Table:
     """Steps of every motor beside those that the file asks for."""
-    table = Table(title="Motors", title_justify="left", box=box.SIMPLE_HEAVY, title_style="bold")
+    table = Table(
+        title="Steps of the motors since homing", title_justify="left", box=box.SIMPLE_HEAVY, title_style="bold"
+    )
     table.add_column("motor")
-    for title in ("steps made", "steps expected", "difference", "step edges", "lost", "while off", "timing faults"):
+    for title in ("made", "expected", "wrong", "edges", "lost", "off", "bad times"):
         table.add_column(title, justify="right")
     for motor in result.motors:
         table.add_row(
@@ -155,9 +157,10 @@ def motion_table(result: PrintResult) -> Table:
         title="Motion after homing, from the edges", title_justify="left", box=box.SIMPLE_HEAVY, title_style="bold"
     )
     table.add_column("axis")
-    for title in ("fastest", "limit", "largest acceleration", "limit"):
+    for title in ("fastest", "limit", "acceleration", "limit", "kept"):
         table.add_column(title, justify="right")
     limits = (result.limits.get("M203", {}), result.limits.get("M201", {}))
+    broken = {excess.axis for excess in result.excesses}
     for axis in result.peak_speed:
         speed, acceleration = (limit.get(axis) for limit in limits)
         table.add_row(
@@ -166,6 +169,7 @@ def motion_table(result: PrintResult) -> Table:
             "%.0f" % speed if speed else "unknown",
             "%.0f mm/s\u00b2" % result.peak_acceleration[axis],
             "%.0f" % acceleration if acceleration else "unknown",
+            _verdict(axis not in broken, "no" if axis in broken else "yes" if speed and acceleration else "unknown"),
         )
     return table
 
@@ -182,7 +186,10 @@ def figure_table(result: PrintResult) -> Table:
         ("time on the board", "%.1f s (%.1f s for this machine)" % (result.board_s, result.wall_s)),
         ("lines per second", "%.1f (without waits for heat and homing)" % result.lines_per_s),
         ("underruns", _verdict(underruns == "0", underruns) if underruns else "not reported"),
-        ("lowest buffer fill seen", "%.0f ms" % result.lowest_buffer_ms if result.lowest_buffer_ms else "not reported"),
+        (
+            "least motion ahead",
+            "not reported" if result.least_ahead_ms is None else "%.0f ms of steps" % result.least_ahead_ms,
+        ),
         ("free heap", "%s bytes" % values["heap_free"] if "heap_free" in values else "not reported"),
     ]
     for row in rows:
@@ -196,7 +203,10 @@ def show_result(result: PrintResult, pictures, console: Console) -> None:
         console.print(table)
     for picture in pictures:
         console.print("  %s" % picture, style="blue", highlight=False, soft_wrap=True)
-    for kind, texts, style in (("note", result.notes, "yellow"), ("note", result.excesses, "yellow")):
+    for kind, texts, style in (
+        ("note", result.notes, "yellow"),
+        ("note", [str(excess) for excess in result.excesses], "yellow"),
+    ):
         for text in texts[:10]:
             console.print("%s: %s" % (kind, text), style=style, highlight=False, markup=False, soft_wrap=True)
         if len(texts) > 10:
