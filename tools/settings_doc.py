@@ -75,7 +75,11 @@ def _sections():
     from adder.settings import groups
 
     rows = groups()
-    named = {id(module.SETTINGS): name for name, module in sys.modules.items() if hasattr(module, "SETTINGS")}
+    named = {
+        id(module.SETTINGS): name
+        for name, module in sys.modules.items()
+        if name.startswith("adder.") and hasattr(module, "SETTINGS")
+    }
     return [(named[id(group)].rpartition(".")[2], group) for group in rows]
 
 

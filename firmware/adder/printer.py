@@ -57,8 +57,6 @@ class Printer:
         self.motion.start(self._motion_failed)
         self.hal.timer(500, self._while_stuck)
         gc.collect()
-        # About three collections a second of printing would be needed without this; each costs a few ms.
-        gc.threshold(gc.mem_free() // 4 + gc.mem_alloc()) if hasattr(gc, "threshold") else None
         self.out.line("start")
         for note in self._notes:
             self.out.line(note)

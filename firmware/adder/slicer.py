@@ -432,6 +432,8 @@ class Slicer:
         self._stream = stream
         self.state = array("i", [0] * STATE_FIELDS)
         state = self.state
+        self._written = memoryview(state)[_WRITE : _WRITE + 4]
+        self._free = memoryview(state)[_FREE : _FREE + 4]
         state[_PHASE] = 3
         state[_CYCLES_UNIT] = stream.cycles_unit
         state[_PULSE_OVERHEAD] = stream.pulse_overhead
@@ -457,8 +459,7 @@ class Slicer:
         state = self.state
         state[_KEEP] = keep
         state[_URGENT] = urgent
-        for motor in range(4):
-            state[_FREE + motor] = stream.free_words(motor, state[_WRITE + motor])
+        stream.free_words(self._written, self._free)
         planner = self._planner
         return fill(
             state, planner.state, planner.blocks, stream.words, stream.counts, budget, slots

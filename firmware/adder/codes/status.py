@@ -2,6 +2,7 @@
 
 from adder import VERSION
 from adder.codes.common import check_tool, plain
+from adder.planner import BLOCKS
 from adder.queue import SIZE
 
 # Everything a host may ask for, and whether it works.
@@ -91,7 +92,9 @@ def m122(p, c):
         "underruns:%d" % feeder.underruns,
         "lowest_ahead_ms:%d" % (feeder.lowest_ahead_us // 1000),
         "buffer_ms:%d" % (feeder.ahead_us() // 1000),
+        "blocks:%d/%d" % (feeder.planner.waiting(), BLOCKS),
         "queue:%d/%d" % (len(p.queue), SIZE),
+        "lines:%d" % p.link.lines,
         "heap_free:%d" % p.hal.heap_free(),
         "clipped:%d" % p.motion.clipped,
     ]

@@ -89,9 +89,10 @@ class StepStream:
         self._time[motor] = start + 3 + count * interval
         return True
 
-    def free_words(self, motor, written):
+    def free_words(self, written, free):
         self._run()
-        return WORDS - 1 - (written - self._end[motor])
+        for motor in range(MOTORS):
+            free[motor] = WORDS - 1 - (written[motor] - self._end[motor])
 
     def slices_ahead(self, slices):
         self._run()

@@ -27,7 +27,7 @@ from micropython import const
 import micropython
 import rp2
 
-from adder.slicer import SLICES, WORDS
+from adder.slicer import WORDS
 
 MOTORS = 4
 _WORDS_BYTES = const(8192)
@@ -132,6 +132,39 @@ def _read_index(channel: int, base: int, mask: int) -> int:
 
 
 @micropython.viper
+def _free_words(rings: ptr32, written: ptr32, free: ptr32):
+    # rings: DMA channel and first address per motor
+    i = 0
+    while i < 4:
+        index = int(_read_index(rings[i * 2], rings[i * 2 + 1], _WORD_MASK))
+        free[i] = _WORD_MASK - ((written[i] - index) & _WORD_MASK)
+        i += 1
+
+
+@micropython.viper
+def _slices_ahead(rings: ptr32, slices: int) -> int:
+    least = _SLICE_MASK
+    i = 0
+    while i < 4:
+        index = int(_read_index(rings[i * 2], rings[i * 2 + 1], _SLICE_MASK))
+        ahead = (slices - index) & _SLICE_MASK
+        if ahead == _SLICE_MASK:
+            return -1  # the zero behind the last slice was read
+        if ahead < least:
+            least = ahead
+        i += 1
+    return least
+
+
+@micropython.viper
+def _mark_end(counts: ptr32, at: int):
+    i = 0
+    while i < 4:
+        counts[i * (_SLICE_MASK + 1) + at] = 0
+        i += 1
+
+
+@micropython.viper
 def _left_in_word(sm: int, origin: int, word: int) -> int:
     """Steps of the word in work that were not made; the state machine is stopped. -1: no word is in work."""
     block = _PIO
@@ -211,7 +244,6 @@ class StepStream:
         self._data_channel = bytearray(MOTORS)
         self._control_channel = bytearray(MOTORS)
         self._step_pins = bytearray(MOTORS)
-        self._left = array("i", [0] * MOTORS)
         self._trigger = 0
         self._watched = 0
         for motor in range(MOTORS):
@@ -269,41 +301,33 @@ class StepStream:
                 ),
             )
             self._trigger |= 1 << control.channel
+        self._data_rings = array("i")
+        self._control_rings = array("i")
+        for motor in range(MOTORS):
+            self._data_rings.append(self._data_channel[motor])
+            self._data_rings.append(self._words_base + motor * _WORDS_BYTES)
+            self._control_rings.append(self._control_channel[motor])
+            self._control_rings.append(self._counts_base + motor * _COUNTS_BYTES)
         self._origin = self._find_origin()
 
     def _find_origin(self):
         # Not started yet, a state machine stands at its program's first instruction.
         return _peek(_PIO, 0xC8 + 12)
 
-    def free_words(self, motor, written):
-        """Words of a motor that may be written without touching one that was not read yet."""
-        base = self._words_base + motor * _WORDS_BYTES
-        index = _read_index(self._data_channel[motor], base, _WORD_MASK)
-        return WORDS - 1 - ((written - index) & _WORD_MASK)
+    def free_words(self, written, free):
+        """Words of each motor that may be written without touching one that was not read yet.
+
+        `written` and `free` are arrays of four: words written since the beginning, and the result.
+        """
+        _free_words(self._data_rings, written, free)
 
     def slices_ahead(self, slices):
         """Slices that no motor's DMA has begun, of `slices` made since the beginning; -1 when the stream has ended."""
-        least = SLICES
-        for motor in range(MOTORS):
-            base = self._counts_base + motor * _COUNTS_BYTES
-            index = _read_index(self._control_channel[motor], base, _SLICE_MASK)
-            ahead = (slices - index) & _SLICE_MASK
-            if ahead == _SLICE_MASK:
-                return -1  # the zero behind the last slice was read
-            if ahead < least:
-                least = ahead
-        return least
+        return _slices_ahead(self._control_rings, slices)
 
     def end(self, slices):
         """Mark the end of the stream behind slice `slices` - 1."""
-        counts = self.counts
-        at = (slices & _SLICE_MASK) * 4
-        for motor in range(MOTORS):
-            i = motor * _COUNTS_BYTES + at
-            counts[i] = 0
-            counts[i + 1] = 0
-            counts[i + 2] = 0
-            counts[i + 3] = 0
+        _mark_end(self.counts, slices & _SLICE_MASK)
 
     def start(self, first):
         """Start all motors together with slice number `first`; they stand still now."""
