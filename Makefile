@@ -10,7 +10,7 @@ PY := @build/venv/bin/python
 # FILE= that is given but empty is passed on, so that the tool can say what is wrong with it.
 FILE_WORD = $(if $(filter undefined,$(origin FILE)),,"$(FILE)")
 
-.PHONY: help setup run test bench firmware flash deploy twin dryrun docs lint clean
+.PHONY: help setup run test bench firmware flash deploy twin docs lint clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*##  ?/  make \1|/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -42,9 +42,6 @@ deploy: setup  ## put the firmware on a board that runs stock MicroPython
 twin: setup  ## the printer twin as a serial port for Pronterface, OctoPrint, ...; LINK= makes a stable name
 	$(PY) -m tools.image $(BOARD) > /dev/null
 	$(PY) -m tools.twin --board $(BOARD) $(if $(LINK),--link "$(LINK)")
-
-dryrun: setup  ## run FILE through the firmware on this machine, without the emulated board
-	$(PY) -m tools.dryrun --board $(BOARD) $(FILE_WORD)
 
 docs: setup  ## write the pages of docs/ that are generated from the firmware's tables
 	$(PY) -m tools.docs

@@ -135,7 +135,7 @@ class Motion:
                 get("max_acceleration_" + name, 0),
                 get("jerk_" + name, 3) * 64 // 1000,
                 get("steps_per_mm_" + name, 3),
-                1_000_000_000 // (driver.pulse_high_ns + driver.pulse_low_ns),
+                min(self.feeder.stream.max_step_rate, 1_000_000_000 // (driver.pulse_high_ns + driver.pulse_low_ns)),
             )
             if axis < E:
                 state[frame.LOW + axis] = get(name + "_min", 5)

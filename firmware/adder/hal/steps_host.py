@@ -19,6 +19,8 @@ class StepStream:
         self.cycles_unit = 8
         self.pulse_overhead = pulse + 7
         self.min_interval = pulse + max(low, 7)
+        # Two per cent less than the pulses would allow: room to catch up what rounding leaves behind
+        self.max_step_rate = 980_000_000 // (self.min_interval * CYCLE_NS)
         self.dir_setup = dir_setup
         self.cycle_ns = CYCLE_NS
         self.invert = bytearray(invert)

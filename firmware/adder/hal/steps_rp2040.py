@@ -219,6 +219,8 @@ class StepStream:
         self.cycles_unit = 8 // divider
         self.pulse_overhead = pulse + 7
         self.min_interval = pulse + (low if low > 7 else 7)
+        # Two per cent less than the pulses would allow: room to catch up what rounding leaves behind
+        self.max_step_rate = 980_000_000 // (self.min_interval * cycle_ns)
         self.dir_setup = -(-dir_setup_ns // cycle_ns)
         self.cycle_ns = cycle_ns
         self.invert = bytearray(MOTORS)
