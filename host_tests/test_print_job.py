@@ -190,6 +190,7 @@ def test_a_right_print_is_found_right():
     job, result = printed()
     assert result.problems == []
     assert (result.lines, job.total) == (15, 15)
+    assert result.path_error_mm < 0.06
     made = {motor.name: (motor.made, motor.expected) for motor in result.motors}
     assert made["x"] == (8, 8) and made["y"] == (8, 8) and made["z"] == (800, 800)
     assert made["e"] == (-93, -93)
@@ -229,6 +230,12 @@ def test_a_line_that_was_skipped():
     _, result = printed(lambda f: setattr(f, "cheat", lambda t: "G4" if t.startswith("G1 X0.1") else t))
     assert any("motor X made 400 steps, the file asks for 8" in text for text in result.problems)
     assert any("axis X stands at 5.000 mm" in text for text in result.problems)
+
+
+def test_a_corner_that_was_left_out():
+    _, result = printed(lambda f: setattr(f, "cheat", lambda t: "G1 E0.5" if t.startswith("G1 X9 Y4") else t))
+    assert result.path_error_mm == pytest.approx(4 * 4 / 32**0.5, abs=0.1)
+    assert result.problems == ["the tool was up to %.2f mm away from the path of the file" % result.path_error_mm]
 
 
 def test_a_wait_that_ends_too_early():

@@ -7,7 +7,7 @@ import pytest
 
 from tools.twin.expected import Machine, read_file
 from tools.twin.step_record import Steps
-from tools.twin.trajectory import Track, largest_edge_error, path_deviation
+from tools.twin.trajectory import Track, corner_distances, largest_edge_error, path_deviation
 
 STEPS_PER_MM = 80.0
 GRID_NS = 1000
@@ -165,3 +165,14 @@ def test_path_deviation_finds_a_corner_that_was_left_out():
     wrong = path_deviation(square_path(skip_corner=True), segments, axes=("x", "y"))
     assert right.max() < 1e-9
     assert wrong.max() == pytest.approx(5, abs=0.1)
+
+
+def test_corners_must_be_reached_in_their_order():
+    machine = Machine({"x": 80, "y": 80, "z": 400, "e": 90})
+    square = read_file(["G1 X10", "G1 Y10", "G1 X0"], machine).path
+    there_and_back = read_file(["G1 X10", "G1 Y10", "G1 X0", "G1 Y0", "G1 X10", "G1 X0"], machine).path
+    path = square_path()
+    assert corner_distances(path, square, 0.1, axes=("x", "y")).max() <= 0.1
+    missed = corner_distances(square_path(skip_corner=True), square, 0.1, axes=("x", "y"))
+    assert missed.tolist() == pytest.approx([0, 50**0.5, 0], abs=0.1)
+    assert corner_distances(path, there_and_back, 0.1, axes=("x", "y"))[3] == pytest.approx(10, abs=0.1)

@@ -1,6 +1,9 @@
 """The printer around the emulated board, first driven from MicroPython's prompt, then by the firmware."""
 
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -8,6 +11,7 @@ import numpy as np
 import pytest
 import serial
 
+from tools import paths
 from tools.twin.print_job import PrintJob
 from tools.twin.printer import PrinterTwin
 from tools.twin.serial_port import LiveTwin, PtyPort
@@ -164,27 +168,92 @@ def test_settings_stay_in_the_flash_file(firmware_image, near_plan, tmp_path):
             twin.command("M500")
 
 
-def test_printcore_prints_over_the_pty(twin, tmp_path):
-    printcore = pytest.importorskip("printrun.printcore")
-    gcoder = pytest.importorskip("printrun.gcoder")
+@pytest.fixture
+def port(twin, tmp_path):
+    """The firmware behind a terminal, as fast as it can: (its path, the `LiveTwin`)."""
     port = PtyPort(tmp_path / "port")
     live = LiveTwin(twin, port, fast=True)
     ended = threading.Event()
     thread = threading.Thread(target=live.serve, args=(ended.is_set,))
     thread.start()
+    yield str(tmp_path / "port"), live
+    ended.set()
+    thread.join()
+    port.close()
+
+
+class BadCable:
+    """Damages every n-th line; a host sends whole lines."""
+
+    def __init__(self, every):
+        self.every, self.lines, self.damaged = every, 0, 0
+
+    def __call__(self, data):
+        lines = data.split(b"\n")
+        for number, line in enumerate(lines[:-1]):
+            self.lines += 1
+            if self.lines % self.every == 0 and line.startswith(b"N") and b"M110" not in line:
+                self.damaged += 1
+                middle = len(line) // 2
+                lines[number] = line[:middle] + bytes([line[middle] ^ 3]) + line[middle + 1 :]
+        return b"\n".join(lines)
+
+
+def test_printcore_prints_with_one_line_in_a_hundred_damaged(twin, port):
+    printcore = pytest.importorskip("printrun.printcore")
+    gcoder = pytest.importorskip("printrun.gcoder")
+    path, live = port
+    live.damage = BadCable(every=100)
+    lines = ["G91"] + ["G1 X%.4f Y%.4f F6000" % (0.0125 * (1 + n % 9), 0.0125 * (n % 7 - 2)) for n in range(600)]
+    host = printcore.printcore(path, 115200)
+    wait_for(lambda: host.online)
+    host.startprint(gcoder.LightGCode([*lines, "M400"]))
+    wait_for(lambda: not host.printing)
+    wait_for(lambda: live.twin.board.usb.waiting == b"")
+    time.sleep(0.5)
+    host.disconnect()
+    assert live.damage.damaged >= 5
+    # A line lost, made twice or out of order would leave other sums behind.
+    assert twin.steps("x").net == sum(1 + n % 9 for n in range(600))
+    assert twin.steps("y").net == sum(n % 7 - 2 for n in range(600))
+
+
+def test_a_stream_with_damaged_lines(twin):
+    cable = BadCable(every=20)
+    twin.host.mangle = cable
+    lines = ["G91"] + ["G1 X%.4f F6000" % (0.0125 * (1 + n % 9)) for n in range(300)] + ["M400"]
+    sent = twin.stream(lines)
+    assert [item.text for item in sent] == lines
+    assert twin.count.resends == cable.damaged > 10
+    assert twin.steps("x").net == sum(1 + n % 9 for n in range(300))
+
+
+def test_make_twin_ends_cleanly(plain_image, tmp_path):
+    link, kept = tmp_path / "printer", tmp_path / "flash.bin"
+    command = [
+        sys.executable,
+        "-m",
+        "tools.twin",
+        "--image",
+        str(plain_image),
+        "--link",
+        str(link),
+        "--flash",
+        str(kept),
+    ]
+    process = subprocess.Popen(command, cwd=paths.ROOT, stdout=subprocess.PIPE, text=True)
     try:
-        host = printcore.printcore(str(tmp_path / "port"), 115200)
-        wait_for(lambda: host.online)
-        lines = ["G91"] + ["G1 X0.1 Y0.05 F3000"] * 100 + ["M400"]
-        host.startprint(gcoder.LightGCode(lines))
-        wait_for(lambda: not host.printing)
-        wait_for(lambda: host.priqueue.empty() and host.clear)
-        host.disconnect()
+        wait_for(link.exists)
+        with serial.Serial(str(link), 115200, timeout=5) as client:
+            client.write(b"\r\nprint(6 * 7)\r\n")
+            assert client.read_until(b"\r\n42\r\n").endswith(b"42\r\n")
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=20)[0]
     finally:
-        ended.set()
-        thread.join()
-        port.close()
-    assert twin.steps("x").net == 800 and twin.steps("y").net == 400
+        process.kill()
+    assert process.returncode == 0
+    assert "/dev/pts/" in output and str(link) in output and "switched off" in output
+    assert not link.is_symlink() and kept.stat().st_size == 2 * 1024 * 1024
 
 
 def wait_for(condition, seconds=60):

@@ -11,14 +11,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from .expected import AXES, Expected, strip_line
 from .host import HostError, Line, Sent, sendable
 from .printer import PrinterTwin
 from .status import Status, read_settings
-from .trajectory import Excess
+from .trajectory import Excess, corner_distances, path_deviation
 
 POLL_S = 2.0
 WAIT_TOLERANCE = 5.0  # the sensor may be so far from the target when a wait ends
+PATH_TOLERANCE_MM = 0.1  # steps of three axes and the time between two samples make about 0.03
+MOST_SAMPLES = 200_000
 OVERSHOOT = 15.0  # the block may get so much hotter than the highest target
 HEATER_NAMES = {"T": "hotend", "B": "bed"}
 LINE_TIMEOUT_S = 120.0
@@ -60,6 +64,7 @@ class PrintResult:
     excesses: list[Excess] = field(default_factory=list)
     values: dict[str, str] = field(default_factory=dict)
     least_ahead_ms: float | None = None
+    path_error_mm: float | None = None  # None: not measured
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -93,6 +98,7 @@ class PrintJob:
         self._commands = [(number, text) for number, line in enumerate(lines) for text in sendable([line])]
         self._reference = dict.fromkeys(AXES, 0)
         self._homed: set[str] = set()
+        self._path_from = 0
         self._fed = 0
         self._poll = poll
         self._polled = 0.0
@@ -181,6 +187,7 @@ class PrintJob:
             self._reference[motor] = self.twin.steps(motor).net
         if self.origin is None and self._homed >= {"x", "y", "z"}:
             self.origin = (self.twin.pins.now_ns(), dict(self.expected.position))
+            self._path_from = len(self.expected.path)
 
     def _after_wait(self, number: int, text: str) -> None:
         name = "hotend" if text.upper().startswith("M109") else "bed"
@@ -296,12 +303,38 @@ class PrintJob:
         limits = self.result.limits
         jerk = {axis: 2 * value for axis, value in limits.get("M205", {}).items()}
         found = track.check_limits(limits.get("M203", {}), limits.get("M201", {}), jerk)
+        self._measure_path()
         worst = {}  # one per limit and axis is enough to say
         for excess in found:
             kept = worst.setdefault((excess.what, excess.axis), excess)
             if excess.measured / excess.allowed > kept.measured / kept.allowed:
                 worst[excess.what, excess.axis] = excess
         self.result.excesses = list(worst.values())
+
+    def _measure_path(self) -> None:
+        """How far the tool was from the commanded path, if all axes were homed once and for all."""
+        segments = self.expected.path[self._path_from :]
+        later = [axes for line, axes in self.expected.homings if segments and line > segments[0].line]
+        if self.origin is None or later or not segments:
+            return
+        track, path = path_of(self)
+        span_ms = (track.end_ns - track.start_ns) / 1e6
+        if span_ms / 2.0 > MOST_SAMPLES:
+            path = track.path(span_ms / MOST_SAMPLES)
+        path = _moving(path)
+        beside = path_deviation(path, segments).max()
+        missed = corner_distances(path, segments, PATH_TOLERANCE_MM).max()
+        error = float(max(beside, missed if missed > PATH_TOLERANCE_MM else 0.0))
+        self.result.path_error_mm = error
+        if error > PATH_TOLERANCE_MM:
+            self.result.problems.append("the tool was up to %.2f mm away from the path of the file" % error)
+
+
+def _moving(path):
+    """A path without the points at which it stands still."""
+    steps = sum(np.abs(np.diff(path[axis])) for axis in "xyz")
+    keep = np.concatenate([[True], steps > 0])
+    return {axis: path[axis][keep] for axis in "xyz"}
 
 
 def path_of(job: PrintJob):

@@ -141,6 +141,7 @@ class PrinterTwin(Surroundings):
         """Power off; keeps the flash if a file was given for it."""
         if self._flash_file:
             save_flash(self._flash_file, self.board)
+        self.board.close()
 
     # Talking to it
 

@@ -15,6 +15,7 @@ import struct
 import termios
 import time
 import tty
+from collections.abc import Callable
 from pathlib import Path
 
 SLICE_S = 0.002
@@ -183,6 +184,7 @@ class LiveTwin:
         self.factor = 1.0
         self.sent = self.received = 0
         self.events: list[str] = []
+        self.damage: Callable[[bytes], bytes] | None = None  # what a bad cable makes of a host's bytes, for tests
         twin.board.usb.on_rx = self._on_rx
         self._clock_at = time.monotonic()
         self._twin_at = twin.now
@@ -203,6 +205,7 @@ class LiveTwin:
             twin.board.run(SLICE_S)  # the board knows that it is open before the first byte comes
         if data:
             self.received += len(data)
+            data = self.damage(data) if self.damage else data
             twin.board.write(data)
         twin.board.run(SLICE_S)
         port.flush()

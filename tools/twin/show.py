@@ -184,11 +184,15 @@ def figure_table(result: PrintResult) -> Table:
     rows = [
         ("lines", "%d, resent %d" % (result.lines, result.resends)),
         ("time on the board", "%.1f s (%.1f s for this machine)" % (result.board_s, result.wall_s)),
-        ("lines per second", "%.1f (without waits for heat and homing)" % result.lines_per_s),
+        ("lines per second", "%.1f on average while printing, paced by the moves" % result.lines_per_s),
         ("underruns", _verdict(underruns == "0", underruns) if underruns else "not reported"),
         (
             "least motion ahead",
             "not reported" if result.least_ahead_ms is None else "%.0f ms of steps" % result.least_ahead_ms,
+        ),
+        (
+            "tool beside the path",
+            "not measured" if result.path_error_mm is None else "%.3f mm at most" % result.path_error_mm,
         ),
         ("free heap", "%s bytes" % values["heap_free"] if "heap_free" in values else "not reported"),
     ]

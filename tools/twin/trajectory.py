@@ -217,3 +217,33 @@ def path_deviation(path: dict[str, np.ndarray], segments, axes=("x", "y", "z")) 
         result[number] = distances[best]
         reached = max(reached, first + best)
     return result
+
+
+def corner_distances(path: dict[str, np.ndarray], segments, tolerance: float, axes=("x", "y", "z")) -> np.ndarray:
+    """How close the path came to the end of each segment, in mm, the ends being looked for one after the other.
+
+    An end counts as reached where the path first comes within `tolerance` of it after the end before. For one that is
+    never reached the result is the least distance over all of the rest of the path.
+    """
+    columns = [AXES.index(axis) for axis in axes]
+    points = np.stack([path[axis] for axis in axes], axis=1)
+    starts, vectors = points[:-1], np.diff(points, axis=0)
+    squares = np.maximum(np.sum(vectors**2, axis=1), 1e-30)
+    result, at, chunk = np.empty(len(segments)), 0, 256
+    for number, segment in enumerate(segments):
+        end = np.array([segment.end[c] for c in columns])
+        least, first = np.inf, at
+        while first < len(starts):
+            last = first + chunk
+            away = end - starts[first:last]
+            share = np.clip(np.sum(away * vectors[first:last], axis=1) / squares[first:last], 0.0, 1.0)
+            distances = np.linalg.norm(away - share[:, None] * vectors[first:last], axis=1)
+            near = np.flatnonzero(distances <= tolerance)
+            if len(near):
+                at = first + int(near[0])
+                least = distances[near[0]]
+                break
+            least = min(least, distances.min())
+            first = last
+        result[number] = least
+    return result
