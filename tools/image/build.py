@@ -5,6 +5,7 @@ import fcntl
 import functools
 import hashlib
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -146,9 +147,14 @@ def image(board):
 def _board_folder(board):
     if board not in paths.board_names():
         raise ToolError(f"BOARD={board}: there is no boards/{board}.py; boards: {', '.join(paths.board_names())}")
-    folder = HERE / "boards" / f"ADDER_{board.upper()}"
-    if not folder.is_dir():
-        raise ToolError(f"BOARD={board}: there is no {folder.relative_to(paths.ROOT)} to build an image with")
+    title = runpy.run_path(str(paths.BOARDS / f"{board}.py"))["BOARD"]["title"]
+    folder = paths.BUILD / board / f"ADDER_{board.upper()}"
+    folder.mkdir(parents=True, exist_ok=True)
+    for template in sorted((HERE / "board").iterdir()):
+        text = template.read_text().replace("TITLE", title.replace('"', "'"))
+        made = folder / template.name
+        if not made.exists() or made.read_text() != text:
+            made.write_text(text)
     return folder
 
 

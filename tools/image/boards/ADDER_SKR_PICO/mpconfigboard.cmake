@@ -1,2 +1,0 @@
-set(PICO_BOARD "pico")
-set(PICO_PLATFORM "rp2040")
