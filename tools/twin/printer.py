@@ -108,8 +108,8 @@ class Surroundings:
 class PrinterTwin(Surroundings):
     """An emulated board running an image, with the printer around it.
 
-    `image`: path of a UF2. `flash`: path of a file that keeps the flash between runs, or None. `thermal_speed` makes
-    heat run faster than time. `plan`: another printer than `plan_for(board)`.
+    `image`: path of a UF2. `flash`: path of a file that keeps the flash between runs, bytes to begin with, or None.
+    `thermal_speed` makes heat run faster than time. `plan`: another printer than `plan_for(board)`.
     """
 
     def __init__(
@@ -124,8 +124,9 @@ class PrinterTwin(Surroundings):
         kinematics: str = "cartesian",
     ):
         plan = plan or plan_for(board, kinematics)
-        self._flash_file = flash
-        self.board = Board(image, load_flash(flash) if flash else None, FLASH_SIZE, seed)
+        content = flash if flash is None or isinstance(flash, bytes) else load_flash(flash)
+        self._flash_file = None if isinstance(flash, bytes) else flash
+        self.board = Board(image, content, FLASH_SIZE, seed)
         super().__init__(BoardPins(self.board), plan, thermal_speed, ambient, seed)
         self.wire = BoardWire(self.board)
         self.host = Host(self.wire)
