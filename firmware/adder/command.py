@@ -1,29 +1,41 @@
 """One parsed line: scanned once by viper code into a preallocated record, without a single float.
 
-The grammar is that of the RepRap wiki: a code word, then fields of a letter and a number; white space means nothing, `;` begins
-a comment, `(...)` is one, lower case is upper case. A number is a sign, digits, a point, digits; exponents do not exist.
+The grammar is that of the RepRap wiki: a code word, then fields of a letter and a number; white space
+means nothing, `;` begins a comment, `(...)` is one, lower case is upper case. A number is a sign,
+digits, a point, digits; exponents do not exist. In front there may be `N` and the line's number,
+at the end `*` and the XOR of all bytes before it: both are taken up in the same pass, and it is
+for the link to judge them.
 """
 
 from array import array
 
-from micropython import const
 import micropython
+from micropython import const
 
 from adder.errors import Refused
 
-# Fields of a record
+# Fields of a record; adder/frame.py and adder/link.py read the same layout
 _LETTER = const(0)
-_NUMBER = const(1)
+_NUMBER = const(1)  # -1: none
 _SUB = const(2)
 _MASK = const(3)  # letters that are there
 _VALUED = const(4)  # letters that have a number
-_LINE = const(5)  # number of N, if _HAS_LINE
-_HAS_LINE = const(6)
+_LINE = const(5)  # number behind N, NO_NUMBER if that is damaged
+_NUMBERED = const(6)  # 1: the line begins with N
 _TEXT = const(7)  # where the text of a text command begins, -1: none
 _BAD = const(8)  # where the scan failed
 _MANTISSA = const(9)  # 26 letters
 _DECIMALS = const(35)  # 26 letters
-RECORD = 61
+_KEY = const(61)  # letter << 20 | number << 4 | sub
+_STAR = const(62)  # where the last star is, -1: none
+_SUM = const(63)  # number behind it, -1: none or damaged
+_XOR = const(64)  # of the bytes before it
+_COMMENT = const(65)  # where the comment begins, -1: none
+_RESULT = const(66)
+RECORD = 67
+KEY = 61
+
+NO_NUMBER = const(-0x3FFFFFFF)
 
 # Results of a scan
 OK = const(0)
@@ -32,133 +44,264 @@ _BAD_CHARACTER = const(2)
 _BAD_NUMBER = const(3)
 _TOO_LARGE = const(4)
 _TWICE = const(5)
-_NO_CODE = const(6)
+_TWO_COMMANDS = const(6)
+_NO_CODE = const(7)
+_BINARY = const(8)
 
+# What `scan_line` returns: lines that need no second look, and all others
+NEXT = const(0)  # numbered as expected, checksum right
+PLAIN = const(1)  # neither number nor checksum
+OTHER = const(2)
+
+# Keys of commands that have no handler
+REFUSED = -1
+DONE = -2
+
+_NUMBER_MAX = const(65534)
 _LARGEST = const(0x3FFFFFFF)
+_SHOWN = const(60)
 
 
 @micropython.viper
-def _scan(line: ptr8, length: int, out: ptr32) -> int:
-    # length: up to the checksum, or the whole line
-    i = 0
-    while i < 9:
-        out[i] = 0
-        i += 1
-    out[_TEXT] = -1
-    stage = 0  # 0: N or the code word, 1: the code word, 2: fields
+def scan_line(line: ptr8, length: int, rec: ptr32, expected: int) -> int:
+    """Fill the record `rec` from a line: NEXT, PLAIN or OTHER; `expected` is the number that NEXT must have."""
+    # N with its number, and the code word; `_fields` and `_finish` do the rest
+    rec[_LETTER] = 0
+    rec[_NUMBERED] = 0
+    rec[_TEXT] = -1
+    rec[_COMMENT] = -1
+    rec[_RESULT] = EMPTY
+    rec[_MASK] = 0
+    rec[_VALUED] = 0
+    xor = 0
     i = 0
     while i < length:
         c = line[i]
-        if c <= 32:
-            i += 1
-            continue
-        if c == 59:  # ;
+        letter = c & 0xDF
+        if letter < 65 or letter > 90:
+            if c == 40:  # ( up to )
+                end = i
+                while end < length and line[end] != 41:
+                    end += 1
+                if end < length:
+                    while i < end:
+                        xor ^= line[i]
+                        i += 1
+                    c = 32
+            if c == 32 or c == 10 or c == 13 or c == 9:
+                xor ^= line[i]
+                i += 1
+                continue
+            if c == 59 or c == 40:
+                rec[_COMMENT] = i
+            elif c != 42:
+                rec[_BAD] = i
+                rec[_RESULT] = _BAD_CHARACTER
             break
-        if c == 40:  # (
-            while i < length and line[i] != 41:
-                i += 1
-            i += 1
-            continue
-        start = i
-        lower = 0
-        if c >= 97 and c <= 122:
-            c -= 32
-            lower = 1
-        if c < 65 or c > 90:
-            out[_BAD] = i
-            return _BAD_CHARACTER
+        rec[_BAD] = i
+        xor ^= c
         i += 1
-        while i < length and line[i] == 32:
-            i += 1
-        # The number behind the letter
-        sign = 1
-        if i < length:
-            d = line[i]
-            if d == 45 or d == 43:  # - +
-                if d == 45:
-                    sign = -1
-                i += 1
-        digits = i
         value = 0
-        point = -1
+        digits = 0
+        sign = 0
+        c = 0
         while i < length:
-            d = line[i]
-            if d >= 48 and d <= 57:
-                if value > 107374181:
-                    # No room for another digit; behind the point it does not matter
-                    if point < 0:
-                        out[_BAD] = start
-                        return _TOO_LARGE
-                    if stage == 2:
-                        point += 1
-                else:
-                    value = value * 10 + d - 48
-            elif d == 46 and point < 0 and (stage == 2 or c != 78):  # .
-                point = i
+            c = line[i]
+            d = c - 48
+            if d >= 0 and d <= 9:
+                if value > 99999999:
+                    break
+                digits += 1
+                value = value * 10 + d
+            elif c == 32:
+                if digits > 0 or sign != 0:
+                    break
+            elif (c == 45 or c == 43) and digits == 0 and sign == 0:
+                sign = c
             else:
                 break
+            xor ^= c
             i += 1
-        count = i - digits
-        decimals = 0
-        if point >= 0:
-            count -= 1
-            decimals = i - 1 - point
-        if count < 1 and (i > digits or sign < 0 or (digits > 0 and line[digits - 1] == 43)):
-            out[_BAD] = start
-            return _BAD_NUMBER
-        if count > 0 and i < length:
-            # X1e9 is no number; a small e right behind digits of a capital letter was meant as one
-            d = line[i]
-            if d == 46 or (d == 101 and lower == 0):
-                out[_BAD] = start
-                return _BAD_NUMBER
-        if sign < 0:
+        if sign == 45:
             value = 0 - value
-        if stage == 0 and c == 78:
-            if count < 1:
-                out[_BAD] = start
-                return _BAD_NUMBER
-            out[_LINE] = value
-            out[_HAS_LINE] = 1
-            stage = 1
-        elif stage < 2:
-            out[_LETTER] = c
-            if decimals > 0:
-                # G92.1: one digit behind the point is a sub-code
-                out[_SUB] = value % 10
-                value = value // 10
-                if decimals > 1 or sign < 0:
-                    out[_BAD] = start
-                    return _BAD_NUMBER
-            out[_NUMBER] = value
-            if count < 1:
-                out[_NUMBER] = -1
-            stage = 2
-            if (c == 77 and (value < 2 or value == 117 or value == 118) and count > 0) or (c == 84 and count < 1):
-                while i < length and line[i] == 32:
-                    i += 1
-                out[_TEXT] = i
-                if c == 84 or value > 1:
-                    return OK
-        else:
-            d = c - 65
-            bit = 1 << d
-            if out[_MASK] & bit:
-                out[_BAD] = start
-                return _TWICE
-            out[_MASK] = out[_MASK] | bit
-            if count > 0:
-                out[_VALUED] = out[_VALUED] | bit
-                out[_MANTISSA + d] = value
-                out[_DECIMALS + d] = decimals
-    if stage < 2:
-        if stage == 1:
-            return _NO_CODE
-        return EMPTY
-    return OK
+        if letter == 78 and rec[_NUMBERED] == 0:
+            rec[_NUMBERED] = 1
+            rec[_RESULT] = _NO_CODE
+            # A damaged number fits no line
+            if digits == 0 or (c > 42 and c < 58):
+                value = NO_NUMBER
+            rec[_LINE] = value
+            continue
+        rec[_LETTER] = letter
+        rec[_NUMBER] = value
+        rec[_RESULT] = OK
+        if digits == 0:
+            rec[_NUMBER] = -1
+            if sign != 0:
+                rec[_RESULT] = _BAD_NUMBER
+        elif value > _NUMBER_MAX or value < 0 - _NUMBER_MAX:
+            rec[_RESULT] = _TOO_LARGE
+        elif letter == 77 and (value == 117 or value == 118 or (value >= 0 and value < 2)):
+            rec[_TEXT] = i
+        if letter == 84 and digits == 0:
+            rec[_TEXT] = i
+        return int(_fields(line, length, rec, i, xor, expected))
+    return int(_finish(line, length, rec, i, xor, expected))
 
 
-_POW10 = (1, 10, 100, 1000, 10000, 100000)
+@micropython.viper
+def _fields(line: ptr8, length: int, rec: ptr32, i: int, xor: int, expected: int) -> int:
+    # Everything behind the code word, up to a comment, the checksum, or what is no field
+    whole = length
+    sub = 0
+    if i + 1 < length and line[i] == 46:
+        # G92.1: a digit behind the point is a sub-code
+        c = line[i + 1] - 48
+        if c >= 0 and c <= 9:
+            sub = c
+            xor ^= 46 ^ line[i + 1]
+            i += 2
+    rec[_SUB] = sub
+    rec[_KEY] = (rec[_LETTER] << 20) | ((rec[_NUMBER] & 0xFFFF) << 4) | sub
+    mask = 0
+    valued = 0
+    result = rec[_RESULT]
+    if rec[_TEXT] >= 0 and (rec[_LETTER] == 84 or rec[_NUMBER] > 1):
+        length = i  # no fields
+    while i < length and result == 0:
+        c = line[i]
+        letter = c & 0xDF
+        if letter < 65 or letter > 90:
+            if c == 32 or c == 10 or c == 13 or c == 9:
+                xor ^= c
+                i += 1
+                continue
+            if c == 40:  # ( up to )
+                d = i
+                while d < length and line[d] != 41:
+                    d += 1
+                if d < length:
+                    while i <= d:
+                        xor ^= line[i]
+                        i += 1
+                    continue
+            if c == 59 or c == 40:  # ;
+                rec[_COMMENT] = i
+            elif c != 42:  # *
+                rec[_BAD] = i
+                result = _BAD_CHARACTER
+            break
+        start = i
+        xor ^= c
+        i += 1
+        value = 0
+        digits = 0
+        sign = 0
+        decimals = -1
+        while i < length:
+            c = line[i]
+            d = c - 48
+            if d >= 0 and d <= 9:
+                digits += 1
+                if value < 214748364 and decimals < 9:
+                    value = value * 10 + d
+                    if decimals >= 0:
+                        decimals += 1
+                elif decimals < 0:
+                    result = _TOO_LARGE
+                # behind the point, digits for which there is no room do not matter
+            elif c == 46 and decimals < 0:  # .
+                decimals = 0
+            elif c == 32:
+                if digits > 0 or sign != 0 or decimals >= 0:
+                    break
+            elif (c == 45 or c == 43) and digits == 0 and sign == 0 and decimals < 0:
+                sign = c
+            else:
+                # X1e9 is no number: a small e right behind the digits of a capital letter was meant as one
+                if (c > 42 and c < 47) or (c == 101 and digits > 0 and line[start] < 97):
+                    result = _BAD_NUMBER
+                break
+            xor ^= c
+            i += 1
+        if digits == 0 and (sign != 0 or decimals >= 0):
+            result = _BAD_NUMBER
+        if sign == 45:
+            value = 0 - value
+        d = letter - 65
+        c = 1 << d
+        if mask & c:
+            result = _TWICE
+        if letter == 71 or letter == 77:
+            result = _TWO_COMMANDS
+        mask |= c
+        if digits > 0:
+            valued |= c
+            rec[_MANTISSA + d] = value
+            if decimals < 0:
+                decimals = 0
+            rec[_DECIMALS + d] = decimals
+        if result != 0:
+            rec[_BAD] = start
+            break
+    rec[_MASK] = mask
+    rec[_VALUED] = valued
+    rec[_RESULT] = result
+    return int(_finish(line, whole, rec, i, xor, expected))
+
+
+@micropython.viper
+def _finish(line: ptr8, length: int, rec: ptr32, i: int, xor: int, expected: int) -> int:
+    # What is left of a line behind its fields, from `i` on: text, comment, damage, checksum. The last star counts.
+    star = -1
+    text = rec[_TEXT]
+    at_star = 0
+    while i < length:
+        c = line[i]
+        if c == 42:
+            star = i
+            at_star = xor
+        elif c < 32:
+            if c != 10 and c != 13 and c != 9 and rec[_COMMENT] < 0:
+                rec[_RESULT] = _BINARY
+        elif c == 59 and rec[_COMMENT] < 0:
+            rec[_COMMENT] = i
+        xor ^= c
+        i += 1
+    total = -1
+    i = star + 1
+    if star >= 0 and i < length:
+        c = line[i]
+        while c >= 48 and c <= 57 and total < 1000:
+            if total < 0:
+                total = 0
+            total = total * 10 + c - 48
+            i += 1
+            c = 0
+            if i < length:
+                c = line[i]
+        while i < length:
+            if line[i] > 32:
+                total = -1
+            i += 1
+    rec[_STAR] = star
+    rec[_SUM] = total
+    rec[_XOR] = at_star
+    if text >= 0 and rec[_RESULT] != _BINARY and (rec[_LETTER] != 77 or rec[_NUMBER] < 2):
+        rec[_RESULT] = 0  # M0 and M1: what does not read as fields is their text
+    if rec[_RESULT] != 0 or line[length - 1] != 10:
+        return OTHER
+    if rec[_LETTER] == 77:
+        i = rec[_NUMBER]
+        if i == 112 or i == 110 or i == 108 or i == 410:
+            return OTHER
+    if rec[_NUMBERED] != 0:
+        if total == at_star and rec[_LINE] == expected:
+            return NEXT
+        return OTHER
+    if star >= 0:
+        return OTHER
+    return PLAIN
 
 
 def _entry(index):
@@ -180,95 +323,105 @@ class Command:
 
     def __init__(self):
         self.record = array("i", [0] * RECORD)
-        self.text = b""
         self.line = b""
-        self.error = None  # text of a refusal that waits for its turn
-        self.done = False  # acted on arrival: only to be acknowledged
+        self.error = None  # text of a refusal that waits for its turn, if the key says REFUSED
 
-    def scan(self, line, length):
-        """Fill from the first `length` bytes of `line`; returns OK, EMPTY, or another number when `error` says why not.
+    def scan(self, line, length=None):
+        """Fill from the first `length` bytes of `line`; OK, EMPTY, or another number when `error` says why not.
 
-        Nothing of a refused line is executed.
+        Number and checksum are taken in, not judged. Nothing of a refused line is executed.
         """
-        result = _scan(line, length, self.record)
+        scan_line(line, len(line) if length is None else length, self.record, 0)
         self.line = line
-        self.done = False
-        if result != OK or self.record[7] >= 0 or self.text:
-            return self._special(result, line, length)
+        result = self.record[_RESULT]
         self.error = None
-        return OK
-
-    def _special(self, result, line, length):
-        # A text command, an empty line, or one that is refused
-        record = self.record
-        self.text = b""
-        self.error = None
-        if record[7] >= 0:
-            self.text = _text(line, record[7], length)
-            if result > EMPTY and self.letter == 77 and self.number < 2:
-                result = OK  # M0 and M1: what does not read as fields is their text
         if result > EMPTY:
-            self.error = _explain(result, line, record[8], length)
+            self.refuse(self.explain())
         return result
+
+    def refuse(self, text):
+        """Let the dispatcher answer with `text` when it is this command's turn."""
+        self.error = text
+        self.record[_KEY] = REFUSED
+
+    def finish(self):
+        """All is done already: the dispatcher only acknowledges."""
+        self.record[_KEY] = DONE
+
+    @property
+    def text(self):
+        """What stands behind M117, M118, M0, M1 or a bare T, without white space around it; else b""."""
+        record = self.record
+        start = record[_TEXT]
+        if start < 0:
+            return b""
+        end = len(self.line)
+        if record[_STAR] >= 0 and record[_SUM] >= 0:
+            end = record[_STAR]
+        if 0 <= record[_COMMENT] < end:
+            end = record[_COMMENT]
+        return bytes(self.line[start:end]).strip()
+
+    def empty(self):
+        """There is no command: a number, a checksum, perhaps a comment."""
+        return self.record[_RESULT] in (EMPTY, _NO_CODE)
 
     def line_number(self):
         """Number of the N field, None if there is none."""
         record = self.record
-        return record[_LINE] if record[_HAS_LINE] else None
+        return record[_LINE] if record[_NUMBERED] else None
 
     def has(self, letter):
         """The letter is there, with or without a number."""
-        return bool(self.mask >> (ord(letter) - 65) & 1)
+        return bool(self.record[_MASK] >> (ord(letter) - 65) & 1)
 
     def valued(self, letter):
         """The letter is there with a number."""
-        return bool(self.valued_mask >> (ord(letter) - 65) & 1)
+        return bool(self.record[_VALUED] >> (ord(letter) - 65) & 1)
 
     def int(self, letter, default=None):
         """Integer part of the letter's number, towards zero."""
+        record = self.record
         i = ord(letter) - 65
-        if not self.valued_mask >> i & 1:
+        if not record[_VALUED] >> i & 1:
             return default
-        value = self.record[_MANTISSA + i]
-        decimals = self.record[_DECIMALS + i]
-        if decimals:
-            return value // 10**decimals if value >= 0 else -(-value // 10**decimals)
-        return value
+        value = record[_MANTISSA + i]
+        scale = 10 ** record[_DECIMALS + i]
+        return value // scale if value >= 0 else -(-value // scale)
 
     def scaled(self, letter, decimals, default=None):
         """The letter's number times 10**decimals, rounded half away from zero."""
+        record = self.record
         i = ord(letter) - 65
-        if not self.valued_mask >> i & 1:
+        if not record[_VALUED] >> i & 1:
             return default
-        value = self.record[_MANTISSA + i]
-        shift = decimals - self.record[_DECIMALS + i]
+        value = record[_MANTISSA + i]
+        shift = decimals - record[_DECIMALS + i]
         if shift >= 0:
             return value * 10**shift
-        half = 10**-shift
-        return (value + half // 2) // half if value >= 0 else -((half // 2 - value) // half)
+        scale = 10**-shift
+        return (value + scale // 2) // scale if value >= 0 else -((scale // 2 - value) // scale)
 
     def length(self, letter, inch=False):
-        """The letter's number as a length in 10 nm; Refused above 10.7 m."""
-        i = ord(letter) - 65
-        value = self.record[_MANTISSA + i]
-        shift = 5 - self.record[_DECIMALS + i]
-        if shift >= 0:
-            value *= _POW10[shift]
-        else:
-            value = self.scaled(letter, 5)
+        """The letter's number as a length in 10 nm, rounded half away from zero (moves: adder/frame.py).
+
+        Refused above 10.7 m, but for E: filament adds up to more in a long print.
+        """
+        value = self.scaled(letter, 9 if inch else 5)
         if inch:
-            value = value * 127 // 5
-        if value > _LARGEST or value < -_LARGEST:
-            raise Refused("%s%s: lengths must stay within 10 m" % (letter, self.show(letter)))
+            value = (abs(value) * 127 + 25_000) // 50_000 * (-1 if value < 0 else 1)
+        if letter != "E" and not -_LARGEST <= value <= _LARGEST:
+            raise Refused("%s%s is too long, should be within 10 m" % (letter, self.show(letter)))
         return value
 
     def show(self, letter):
         """The letter's number as the host wrote it, for messages."""
+        record = self.record
         i = ord(letter) - 65
-        if not self.valued_mask >> i & 1:
+        if not record[_VALUED] >> i & 1:
             return ""
-        value = self.record[_MANTISSA + i]
-        decimals = self.record[_DECIMALS + i]
+        value = record[_MANTISSA + i]
+        decimals = record[_DECIMALS + i]
         sign = "-" if value < 0 else ""
         text = "%d" % abs(value)
         if not decimals:
@@ -276,24 +429,39 @@ class Command:
         text = "0" * (decimals + 1 - len(text)) + text
         return sign + text[:-decimals] + "." + text[-decimals:]
 
+    def shown(self):
+        """The command as the host wrote it, without number, checksum and comment, at most 60 characters."""
+        text = printable(self.line).split(";")[0]
+        if self.record[_NUMBERED]:
+            text = text[: text.rfind("*")].strip(" ?")[1:].lstrip("+-0123456789 ")
+        return text.strip(" ?")[:_SHOWN]
 
-def _text(line, start, length):
-    # Text of M117 and the like: up to a comment, without white space around it
-    end = line.find(b";", start, length)
-    return bytes(line[start : length if end < 0 else end]).strip()
+    def explain(self):
+        """Why the line was refused: what is wrong with it, and what would be right."""
+        line = self.line
+        result = self.record[_RESULT]
+        if result == _NO_CODE:
+            return "line number without a command"
+        at = self.record[_BAD]
+        if result == _BINARY or (result == _BAD_CHARACTER and not 32 <= line[at] < 127):
+            return "unprintable bytes in the line, text is right"
+        end = at + 1
+        while end < len(line) and end < at + 16 and line[end] > 32 and end != self.record[_STAR]:
+            end += 1
+        piece = printable(line[at:end])
+        if self.record[_LETTER] not in (71, 77, 84):  # G M T
+            return 'Unknown command: "%s"' % self.shown()
+        if result == _BAD_CHARACTER:
+            return 'unexpected "%s": fields are a letter and a number' % piece
+        if result == _BAD_NUMBER:
+            return 'bad number in "%s": digits with at most one sign and one point are right' % piece
+        if result == _TOO_LARGE:
+            return 'number too large in "%s": at most 65534 in a code and 2147483639 elsewhere' % piece
+        if result == _TWO_COMMANDS:
+            return 'second command in "%s": one in a line is right' % piece
+        return 'letter twice in "%s": once is right' % piece
 
 
-def _explain(result, line, at, length):
-    if result == _NO_CODE:
-        return "line number without a command"
-    end = at + 1
-    while end < length and end < at + 16 and line[end] > 32:
-        end += 1
-    piece = "".join(chr(b) if 32 < b < 127 else "?" for b in bytes(line[at:end]))
-    if result == _BAD_CHARACTER:
-        return 'unexpected "%s": fields are a letter and a number' % piece
-    if result == _BAD_NUMBER:
-        return 'bad number in "%s": digits with at most one sign and one point are right' % piece
-    if result == _TOO_LARGE:
-        return 'number too large in "%s": at most 1073741823' % piece
-    return 'letter twice in "%s": once is right' % piece
+def printable(data):
+    """Bytes as text, with `?` for what is not printable ASCII."""
+    return "".join([chr(byte) if 32 <= byte < 127 else "?" for byte in data])

@@ -1,106 +1,57 @@
 """The line protocol: line numbers, checksums, resends, and the commands that act on arrival.
 
-A line is `N<number> <command>*<xor of all bytes before the star>`, or the bare command. Rules and wordings are those that
-OctoPrint and Printrun know (Marlin's); a bad line is answered with three lines in one piece,
+A line is `N<number> <command>*<xor of all bytes before the star>`, or the bare command. Rules and wordings are those
+that OctoPrint and Printrun know (Marlin's). A bad line is answered with three lines in one piece,
 
     Error:<reason>, Last Line: <last good>
     Resend: <last good + 1>
     ok
 
-after what the host had sent meanwhile was thrown away, so that one damaged line costs one resend and not a storm of them.
+after what the host had sent meanwhile was thrown away, so that one damaged line costs one resend and not a storm of
+them. Every line gets its `ok` in the order of arrival: while commands wait in the queue, the answer to a bad line waits
+too.
+
+When the queue is full, lines go on being read, for M112's sake, and are kept as they are in a small store; when that is
+full too, a numbered line is asked for again later and any other one is lost, which the host is told.
 """
 
-from array import array
-
 from micropython import const
-import micropython
 
-from adder.command import EMPTY, OK
+from adder.command import EMPTY, NEXT, OK, OTHER, printable, scan_line
 from adder.queue import SIZE
 
-LONGEST = 255
-SPILL_LINES = 64
-SPILL_BYTES = 2048
+LINE_BYTES = const(256)  # what the hal reads at most, newline included
+SPILL_LINES = const(64)
+SPILL_BYTES = const(2048)
+_DROP_LINES = const(64)
+_SHOWN = const(40)
 
-_XOR = const(0)  # of the bytes before the last star
-_STAR = const(1)  # where it is, -1: none
-_SUM = const(2)  # number behind the star, -1: none or damaged
-_FLAGS = const(3)
-_LENGTH = const(4)  # without line end
-_HAS_M = const(1)
-_BINARY = const(2)
-_COMMENT_STAR = const(4)  # the star stands in a comment
-
-# Entries of a command's record
+# Fields of a command's record, as in adder/command.py
+_LETTER = const(0)
+_NUMBER = const(1)
+_SUB = const(2)
+_NUMBERED = const(6)
 _LINE = const(5)
-_HAS_LINE = const(6)
+_STAR = const(62)
+_SUM = const(63)
+_XOR = const(64)
+_TEXT = const(7)
+_COMMENT = const(65)
+_RESULT = const(66)
+
+_M = const(77)
+_WRONG_NUMBER = b"Line Number is not Last Line Number+1"
 
 COUNTERS = (
     "checksum_errors", "number_errors", "format_errors", "too_long", "resends", "dropped", "emergencies",
 )
 
 
-@micropython.viper
-def _check(line: ptr8, length: int, out: ptr32) -> int:
-    # Returns 1 for a whole line with a right checksum that holds nothing to look at more closely.
-    plain = 1
-    if length < 1 or line[length - 1] != 10:
-        plain = 0
-    while length > 0 and (line[length - 1] == 10 or line[length - 1] == 13):
-        length -= 1
-    out[_LENGTH] = length
-    flags = 0
-    xor = 0
-    star = -1
-    comment = 0
-    at_star = 0
-    i = 0
-    while i < length:
-        c = line[i]
-        if c == 42:
-            star = i
-            at_star = xor
-            flags &= 3
-            if comment != 0:
-                flags |= _COMMENT_STAR
-        elif c == 59:
-            comment = 1
-        elif c < 32:
-            if c != 9:
-                flags |= _BINARY
-        elif c > 126:
-            flags |= _BINARY
-        elif c & 95 == 77:
-            flags |= _HAS_M
-        xor ^= c
-        i += 1
-    out[_XOR] = at_star
-    out[_STAR] = star
-    out[_FLAGS] = flags
-    total = -1
-    if star >= 0:
-        i = star + 1
-        while i < length and line[i] == 32:
-            i += 1
-        if i < length:
-            total = 0
-            while i < length and total >= 0:
-                c = line[i]
-                if c >= 48 and c <= 57 and total < 1000:
-                    total = total * 10 + c - 48
-                elif c != 32:
-                    total = -1
-                i += 1
-    out[_SUM] = total
-    if flags != 0 or star < 0 or total != at_star:
-        plain = 0
-    return plain
-
-
 class Link:
     """Takes lines from the hal and puts commands into the queue.
 
     `on_emergency()` is called for M112, `on_arrival(number)` for M108 and M410, the moment they are seen.
+    `expected`: number of the next line. `odd`: `go_on` must be called, for something waits to be taken in or answered.
     """
 
     def __init__(self, hal, out, queue, on_emergency, on_arrival):
@@ -109,213 +60,275 @@ class Link:
         self._queue = queue
         self._on_emergency = on_emergency
         self._on_arrival = on_arrival
-        self.facts = array("i", [0] * 5)
-        self.last = 0
-        self.lines = 0  # accepted
-        self.regular = True  # nothing is put aside, no line is being swallowed
+        self.expected = 1
+        self.lines = 0  # that were accepted
+        self.odd = False
         self._swallow = False  # the rest of a line that was too long
+        self._quiet = False  # it is text or comment: M112 in it means nothing
+        self._tail = b""
         self._spill = []
         self._spilled = 0
         self._lost = False  # numbered lines were dropped for want of room
-        self.counters = {name: 0 for name in COUNTERS}
+        self._debt = None  # why a resend request is due
+        self._owed = 0  # acknowledgements that are due
+        self._stopped = False  # after an emergency stop nothing is answered any more
+        self.counters = dict.fromkeys(COUNTERS, 0)
+
+    @property
+    def last(self):
+        """Number of the last good line."""
+        return self.expected - 1
 
     # Arrival
 
     def take(self, line):
-        """A line has come, complete or, at its greatest length, not. Never blocks for long, never raises for bad input."""
-        if _check(line, len(line), self.facts) and self.regular:
-            queue = self._queue
-            if queue.count < SIZE:
-                command = queue.free()
-                if command.scan(line, self.facts[_STAR]) == OK:
-                    record = command.record
-                    if record[_LINE] == self.last + 1 and record[_HAS_LINE]:
-                        self.last += 1
-                        self.lines += 1
-                        queue.put()
-                        return
-        self._take_special(line)
-
-    def _take_special(self, line):
-        complete = line.endswith(b"\n")
-        if self._swallow:
-            self._swallow = not complete
-            self._note()
-            return
-        if not complete and len(line) >= LONGEST:
-            self._swallow = True
-            self._note()
-            self.counters["too_long"] += 1
-            if line[:1] in b"Nn":
-                self._bad(b"format error: line longer than 255 bytes")
-            else:
-                self._out.raw(b"echo:Line longer than 255 bytes ignored\nok\n")
-            return
-        if self._spill or self._lost or self._queue.full():
-            self._put_aside(line)
-            self._note()
+        """A line has come, complete or, at its greatest length, not. Never blocks for long, never raises."""
+        queue = self._queue
+        command = queue.slot
+        how = scan_line(line, len(line), command.record, self.expected)
+        if how != OTHER and not self.odd and queue.count < SIZE:
+            command.line = line
+            if how == NEXT:
+                self.expected += 1
+            self.lines += 1
+            queue.put()
+        elif how == OTHER or self.odd:
+            self._consider(line, command)
         else:
-            self._accept(line, False)
+            self._put_aside(line, command)
+
+    def _consider(self, line, command):
+        # Whatever is not simply the next line
+        command.line = line
+        whole = line[-1:] == b"\n"
+        if self._swallow:
+            self._go_on_swallowing(line, whole)
+        elif not whole and len(line) >= LINE_BYTES:
+            self._begin_swallowing(line, command)
+        elif holds_emergency(line, command.record):
+            self._emergency()
+        elif self._spill or self._lost or self._queue.full():
+            self._put_aside(line, command)
+        else:
+            self._judge(command, False)
+
+    def _judge(self, command, early):
+        # Accept the line, or not; early: what acts on arrival has acted already
+        record = command.record
+        special = _special(record)
+        if record[_NUMBERED]:
+            if record[_STAR] < 0:
+                self._bad("checksum_errors", b"No Checksum with line number")
+                return
+            if record[_SUM] != record[_XOR]:
+                self._bad("checksum_errors", b"checksum mismatch")
+                return
+            if record[_RESULT] > EMPTY and command.line.find(b"\0") >= 0:
+                # The one damage that the checksum does not see
+                self._bad("checksum_errors", b"format error: NUL byte in the line")
+                return
+            if special and not early:
+                self._act(special, command)
+            if special != 110 and record[_LINE] != self.expected:
+                self._bad("number_errors", _WRONG_NUMBER)
+                return
+            self.expected = record[_LINE] + 1
+        elif record[_STAR] >= 0 and not 0 <= record[_COMMENT] < record[_STAR] and record[_SUM] >= 0:
+            self._bad("checksum_errors", b"No Line Number with checksum")
+            return
+        elif record[_RESULT] == EMPTY:
+            return
+        elif special and not early:
+            self._act(special, command)
+        if special:
+            self._settle(special, command)
+        elif record[_RESULT] > EMPTY:
+            if record[_NUMBERED] and command.empty():
+                command.finish()
+            else:
+                self.counters["format_errors"] += 1
+                command.refuse(command.explain())
+        elif record[_STAR] >= 0 and record[_SUM] < 0 and record[_TEXT] < 0 and record[_COMMENT] < 0:
+            self.counters["format_errors"] += 1
+            command.refuse('unexpected "*": behind it only a checksum is right, with N and a number in front')
+        self.lines += 1
+        self._queue.put()
+
+    def _act(self, special, command):
+        # On arrival. M108 S was the speed of an extruder once.
+        if special != 110 and not command.has("S"):
+            self._on_arrival(special)
+
+    def _settle(self, special, command):
+        # When its turn comes nothing is left to do but to acknowledge
+        command.finish()
+        if special == 110:
+            self.expected = command.int("N", self.expected - 1) + 1
+            if self._debt is not None:
+                # The host begins anew: nothing is asked for any more
+                self._debt = None
+                self._owed += 1
+            self._lost = False
+        elif special == 108 and command.has("S"):
+            command.refuse("M108 S does nothing, there is no speed of an extruder; M108 alone ends a wait")
+
+    # Room and debts
 
     def go_on(self):
-        """Room may have come: take lines that were put aside. Returns True if there were any."""
-        if not self._spill and not self._lost:
-            return False
+        """Take in what was put aside, as far as there is room, and pay what is owed when nothing else waits."""
         queue = self._queue
-        while self._spill and not queue.full():
-            line = self._spill.pop(0)
+        spill = self._spill
+        if self._stopped:
+            return
+        while spill and queue.count < SIZE:
+            line = spill.pop(0)
             self._spilled -= len(line)
-            self._accept(line, True)
-        if self._lost and not self._spill and not queue.full():
-            self._lost = False
-            self._bad(b"Line Number is not Last Line Number+1")
-        self._note()
-        return True
+            command = queue.slot
+            scan_line(line, len(line), command.record, self.expected)
+            command.line = line
+            self._judge(command, True)
+        if not spill and not queue.count:
+            while self._owed:
+                self._owed -= 1
+                self._out.ok()
+            if self._lost:
+                self._debt = self._debt or _WRONG_NUMBER
+                self._lost = False
+            if self._debt is not None:
+                self._ask_again()
+        self.odd = bool(spill or self._swallow or self._lost or self._owed or self._debt is not None)
 
-    def _note(self):
-        # Whether the next line can take the short way
-        self.regular = not (self._swallow or self._spill or self._lost)
-
-    def _put_aside(self, line):
-        facts = self.facts
-        _check(line, len(line), facts)
-        length = facts[_LENGTH]
-        if facts[_FLAGS] & _HAS_M:
-            if self._emergency(line):
-                return
-            number = _early_code(line, length)
-            if number in (108, 410):
-                self._on_arrival(number)
+    def _put_aside(self, line, command):
+        command.line = line
+        record = command.record
+        if record[_RESULT] == EMPTY:
+            return
+        special = _special(record)
+        if special and (not record[_NUMBERED] or record[_SUM] == record[_XOR]):
+            self._act(special, command)
+        self.odd = True
         if len(self._spill) < SPILL_LINES and self._spilled + len(line) <= SPILL_BYTES:
             self._spill.append(line)
             self._spilled += len(line)
             return
         self.counters["dropped"] += 1
-        if line[:1] in b"Nn":
+        if record[_NUMBERED]:
             self._lost = True  # asked for again as soon as there is room
-        elif length:
+        else:
+            self._owed += 1
             self._out.line(
-                'echo:Too many lines without waiting for ok, dropped: "%s"' % _printable(line[: min(length, 40)])
+                'echo:Too many lines without waiting for ok, dropped: "%s"' % printable(line[:_SHOWN]).strip(" ?")
             )
 
-    def _accept(self, line, early):
-        # early: what acts on arrival has acted already
-        facts = self.facts
-        _check(line, len(line), facts)
-        length = facts[_LENGTH]
-        flags = facts[_FLAGS]
-        if flags & _HAS_M and not early and self._emergency(line):
-            return
-        star = facts[_STAR]
-        command = self._queue.free()
-        if flags & _BINARY:
-            self.counters["format_errors"] += 1
-            if line[:1] in b"Nn":
-                self._bad(b"checksum mismatch")
-            else:
-                self._out.raw(b"echo:Line with unprintable bytes ignored\nok\n")
-            return
-        if star >= 0 and flags & _COMMENT_STAR and line[:1] not in b"Nn":
-            star = -1
-        result = command.scan(line, star if star >= 0 else length)
+    def _bad(self, counter, reason):
+        # While a request is due already, what comes behind the first bad line is no news
+        if self._debt is None:
+            self.counters[counter] += 1
+            self._debt = reason
+            self.odd = True
+        if not self._queue.count and not self._spill:
+            self.go_on()
+
+    def _ask_again(self):
+        reason, self._debt = self._debt, None
+        if self._drop_received():
+            self.counters["resends"] += 1
+            self._out.raw(b"Error:%s, Last Line: %d\nResend: %d\nok\n" % (reason, self.expected - 1, self.expected))
+
+    def _drop_received(self):
+        # Throw away what the host has sent; what acts on arrival still acts. False after an emergency stop.
+        command = self._queue.slot
         record = command.record
-        if record[_HAS_LINE]:
-            if star < 0:
-                self.counters["checksum_errors"] += 1
-                self._bad(b"No Checksum with line number")
-                return
-            if facts[_SUM] != facts[_XOR]:
-                self.counters["checksum_errors"] += 1
-                self._bad(b"checksum mismatch")
-                return
-            number = record[_LINE]
-            if command.letter == 77 and command.number == 110:
-                self.last = command.int("N", number)
-            elif number != self.last + 1:
-                self.counters["number_errors"] += 1
-                self._bad(b"Line Number is not Last Line Number+1")
-                return
+        for _ in range(_DROP_LINES):
+            line = self._hal.read_waiting()
+            if not line:
+                break
+            scan_line(line, len(line), record, 0)
+            command.line = line
+            whole = line[-1:] == b"\n"
+            if self._swallow:
+                self._go_on_swallowing(line, whole)
+            elif not whole:
+                self._swallow_from(line, record)
+            elif holds_emergency(line, record):
+                self._emergency()
             else:
-                self.last = number
-        elif star >= 0 and (facts[_SUM] >= 0 or line[:1] in b"Nn"):
-            self.counters["checksum_errors"] += 1
-            self._bad(b"No Line Number with checksum")
-            return
-        elif line[:1] in b"Nn" and result > EMPTY:
-            # A damaged number behind the N
-            self.counters["format_errors"] += 1
-            self._bad(b"format error in the line number")
-            return
-        elif result == EMPTY:
-            return
-        elif command.letter == 77 and command.number == 110:
-            self.last = command.int("N", self.last)
-        self.lines += 1
-        if result == OK and command.letter == 77:
-            number = command.number
-            if number == 108 or number == 410:
-                command.done = True
-                if not early:
-                    self._on_arrival(number)
-            elif number == 110:
-                command.done = True
-        self._queue.put()
-
-    # Trouble
-
-    def _emergency(self, line):
-        # M112 counts wherever it stands as the line's command, numbered or not, with a right checksum or not
-        if line.find(b"112") < 0 or _early_code(line, len(line)) != 112:
-            return False
-        self.counters["emergencies"] += 1
-        self._on_emergency()
+                special = _special(record)
+                if special and (not record[_NUMBERED] or record[_SUM] == record[_XOR]):
+                    self._act(special, command)
+            if self._stopped:
+                return False
         return True
 
-    def _bad(self, reason):
-        self.drop_received()
-        # What was put aside came after the bad line; its numbered lines will be sent again.
-        if self._spill:
-            self._spill = [line for line in self._spill if line[:1] not in b"Nn"]
-            self._spilled = sum(len(line) for line in self._spill)
-        self._lost = False
-        self._note()
-        self.counters["resends"] += 1
-        self._out.raw(
-            b"Error:%s, Last Line: %d\nResend: %d\nok\n" % (reason, self.last, self.last + 1)
-        )
+    # Too long
 
-    def drop_received(self):
-        """Throw away what the host has sent; what acts on arrival still acts."""
-        hal = self._hal
-        for _ in range(64):
-            if not hal.poll(0):
-                return
-            line = hal.readline()
-            if line.find(b"M") >= 0 or line.find(b"m") >= 0:
-                if self._emergency(line):
-                    return
-                number = _early_code(line, len(line))
-                if number in (108, 410):
-                    self._on_arrival(number)
+    def _begin_swallowing(self, line, command):
+        record = command.record
+        self.counters["too_long"] += 1
+        self._swallow_from(line, record)
+        if self._stopped:
+            return
+        if record[_NUMBERED]:
+            self._bad("format_errors", b"format error: line longer than 255 bytes")
+        else:
+            self._out.line("echo:Line longer than 255 bytes ignored")
+            self._owed += 1
+            if not self._queue.count:
+                self.go_on()
 
+    def _swallow_from(self, line, record):
+        self._swallow = self.odd = True
+        self._quiet = record[_COMMENT] >= 0 or (record[_TEXT] >= 0 and record[_LETTER] == _M)
+        self._tail = b""
+        self._go_on_swallowing(line, False)
 
-def _early_code(line, length):
-    # Number of the M code that the line holds, whatever else is wrong with it; -1: none
-    text = bytes(line[:length]).upper().strip()
-    if text[:1] == b"N":
-        i = 1
-        while i < len(text) and text[i] in b"-0123456789 ":
-            i += 1
-        text = text[i:]
-    if text[:1] != b"M":
-        return -1
-    i = 1
-    while i < len(text) and 48 <= text[i] <= 57 and i < 5:
-        i += 1
-    if i == 1 or (i < len(text) and 48 <= text[i] <= 57):
-        return -1
-    return int(text[1:i])
+    def _go_on_swallowing(self, line, whole):
+        # M112 may lie across two pieces
+        text = self._tail + line
+        if not self._quiet and _find_emergency(text):
+            self._emergency()
+        self._tail = text[-5:]
+        self._swallow = not whole
+
+    def _emergency(self):
+        self.counters["emergencies"] += 1
+        self._stopped = True
+        self._on_emergency()
 
 
-def _printable(line):
-    return "".join(chr(b) if 32 <= b < 127 else "?" for b in bytes(line))
+def _special(record):
+    # Number of an M code that acts on arrival, 0 for all others
+    if record[_RESULT] == OK and record[_LETTER] == _M and not record[_SUB]:
+        number = record[_NUMBER]
+        if number == 108 or number == 110 or number == 410:
+            return number
+    return 0
+
+
+def holds_emergency(line, record):
+    """Whether a scanned line says M112: as its command, whatever its number and checksum; or anywhere in a damaged line
+    but its text or comment."""
+    if line.find(b"112") < 0:
+        return False
+    result = record[_RESULT]
+    if result <= EMPTY:
+        return result == OK and record[_LETTER] == _M and record[_NUMBER] == 112 and not record[_SUB]
+    if record[_TEXT] >= 0 and record[_LETTER] == _M:
+        return False
+    return _find_emergency(line)
+
+
+def _find_emergency(line):
+    # M112 as a word, before a comment. At the end of a piece nothing is known of what follows it.
+    text = bytes(line).upper()
+    for mark in (b";", b"("):
+        at = text.find(mark)
+        if at >= 0:
+            text = text[: at + 1]
+    at = text.find(b"M112")
+    while at >= 0:
+        behind = text[at + 4 : at + 5]
+        if behind and not behind.isdigit() and behind != b".":
+            return True
+        at = text.find(b"M112", at + 1)
+    return False

@@ -1,28 +1,39 @@
 """The one way to the host: whole lines, plain ASCII, one writer."""
 
+import micropython
+
+_OK = b"ok\n"
+
+
+@micropython.viper
+def _clean(data: ptr8, length: int) -> int:
+    # Printable ASCII only
+    i = 0
+    while i < length:
+        c = data[i]
+        if c < 32 or c > 126:
+            return 0
+        i += 1
+    return 1
+
 
 class Output:
-    """Writes lines through the hal; `last_ms` is when the last one went out."""
+    """Writes lines through the hal, each with one call."""
 
     def __init__(self, hal):
-        self._hal = hal
-        self.last_ms = hal.ticks_ms()
+        self._write = hal.write
 
     def line(self, text):
         """One whole line; characters that are not printable ASCII become '?'."""
-        self.last_ms = self._hal.ticks_ms()
         data = text.encode()
-        for byte in data:
-            if not 32 <= byte < 127:
-                data = bytes(b if 32 <= b < 127 else 63 for b in data)
-                break
-        self._hal.write(data + b"\n")
+        if not _clean(data, len(data)):
+            data = "".join([c if 32 <= ord(c) < 127 else "?" for c in text]).encode()
+        self._write(data + b"\n")
 
     def ok(self):
-        """The bare acknowledgement; on the fast path."""
-        self._hal.write(b"ok\n")
+        """The bare acknowledgement."""
+        self._write(_OK)
 
     def raw(self, data):
         """Several lines at once, so that nothing can come between them."""
-        self.last_ms = self._hal.ticks_ms()
-        self._hal.write(data)
+        self._write(data)

@@ -1,14 +1,17 @@
 """The printer: owns all parts, boots them in a safe order, and runs the main loop.
 
-The main loop waits for lines (`pump`) and runs what is in the queue. A handler that has to wait calls `pump` itself, so lines
-are read, commands that act on arrival act, and reports go out, whatever is being waited for. Steps and heaters do not depend
-on this loop: two soft timers serve them.
+The main loop waits for lines and runs what is in the queue. A handler that has to wait calls `pump`, so lines are read,
+commands that act on arrival act, and reports go out, whatever is being waited for. Steps and heaters do not depend on
+this loop: soft timers serve them.
 """
 
 import gc
 
+from micropython import const
+
 from adder import lane
 from adder.codes.dispatch import Dispatcher
+from adder.command import OK
 from adder.fans import Fans
 from adder.heat import Heat
 from adder.link import Link
@@ -19,7 +22,10 @@ from adder.report import Reporter
 from adder.settings import Settings, groups
 
 HALTED = "Error:Printer halted. kill() called!"
-_LOOK_MS = 50
+BEAT_MS = const(100)
+_STUCK_BEATS = const(10)
+_WAIT_MS = const(20)
+_M = const(77)
 
 
 class Printer:
@@ -29,13 +35,12 @@ class Printer:
         self.board = board
         self.hal = hal
         self.halted = False
-        self.working = False  # a command is being run
         self.cancelled = False
         self.message = ""
-        self._reads = 0  # odd while the main loop waits in C for a whole line
-        self._seen = 0
-        self._due = hal.ticks_ms()
-        self._trouble = None  # text of a failure that the main loop has to announce
+        self._due = False  # set ten times a second: look after what is not a line
+        self._reading = False  # the main loop is in readline, perhaps for long
+        self._beats_stuck = 0
+        self._trouble = None
         self.out = Output(hal)
         self.settings = Settings(groups(), board.defaults, store)
         self._notes = self.settings.load() if store else ()
@@ -44,18 +49,20 @@ class Printer:
         self.motion.hotend = self.heat.by_name("hotend")
         self.motion.report = self._remark
         self.fans = Fans(board, hal, self.settings, self.heat)
-        self.report = Reporter(hal, self.out, self.settings, self.heat, self.motion)
         self.queue = CommandQueue()
+        self.report = Reporter(hal, self.out, self.settings, self.heat, self.motion)
+        self.report.queue = self.queue
         self.link = Link(hal, self.out, self.queue, self.emergency_stop, self._arrived)
         self.codes = Dispatcher(self)
-        self._lane = lane.make(self.link, self.queue.first, self.motion, hal.write)
+        self._lane = lane.make(self.link, self.motion, hal.write)
 
     def start(self):
         """Begin to supervise, then greet the host."""
         self.heat.start()
         self.fans.start(self.motion)
         self.motion.start(self._motion_failed)
-        self.hal.timer(500, self._while_stuck)
+        self._beat_callback = self._beat
+        self.hal.timer(BEAT_MS, self._beat_callback)
         gc.collect()
         self.out.line("start")
         for note in self._notes:
@@ -67,68 +74,92 @@ class Printer:
         try:
             self.start()
             while True:
-                self.pump()
-                if self.queue.count:
-                    self.work()
-        except BaseException as error:
+                try:
+                    self._serve()
+                except Exception as error:
+                    # A mistake in the firmware: nobody knows what it left undone
+                    self.halt("firmware failed: %r; reset the board" % (error,))
+        except BaseException:
             self.heat.all_off()
             self.motion.kill()
-            if not isinstance(error, KeyboardInterrupt):
-                self.out.raw(("Error:firmware failed: %r\n%s\n" % (error, HALTED)).encode())
             raise
+
+    def _serve(self):
+        # The main loop: `pump` and `work` in one, without their calls, for it decides how many lines a second are taken
+        poll = self.hal.poll
+        readline = self.hal.readline
+        take = self.link.take
+        plain_move = self._lane
+        queue = self.queue
+        run = self.codes.run
+        while True:
+            if poll(_WAIT_MS):
+                self._reading = True
+                line = readline()
+                self._reading = False
+                if self.halted:
+                    self._take_halted(line)
+                elif not plain_move(line):
+                    take(line)
+                    while queue.count:
+                        run(queue.first())
+                        queue.drop()
+            if self.link.odd:
+                self.link.go_on()
+                self.work()
+            if self._due:
+                self._look_after()
 
     # Waiting
 
-    def pump(self, timeout_ms=20):
+    def pump(self, timeout_ms=_WAIT_MS):
         """Wait at most so long for a line, take it in, and say what is due. Never runs a queued command."""
-        hal = self.hal
-        if not self.link.regular and self.link.go_on():
-            timeout_ms = 0
-        if hal.poll(timeout_ms):
-            self._reads += 1
-            line = hal.readline()
-            self._reads += 1
+        if self.hal.poll(timeout_ms):
+            self._reading = True
+            line = self.hal.readline()
+            self._reading = False
             if self.halted:
                 self._take_halted(line)
-            elif self.working or self.queue.count or not self._lane(line):
-                self.link.take(line)
-        now = hal.ticks_ms()
-        if hal.ticks_diff(now, self._due) >= 0:
-            self._due = hal.ticks_add(now, _LOOK_MS)
-            self._look()
-
-    def _look(self):
-        # What need not be looked at for every line
-        if not self.halted:
-            if self.heat.fault:
-                self.halt(self.heat.fault)
-            elif self._trouble:
-                self.halt(self._trouble)
             else:
-                self.report.tick(self.working)
-                self.motion.check_cold()
-                self.motion.check_idle()
+                self.link.take(line)
+        if self._due:
+            self._look_after()
 
     def work(self):
         """Run the commands that wait."""
         queue = self.queue
-        run = self.codes.run
-        report = self.report
-        report.busy_since = None
-        self.working = True
-        while queue.count and not self.halted:
-            run(queue.first)
-            report.busy_since = None
-            if not self.halted:
-                queue.drop()
-        self.working = False
+        while queue.count:
+            self.codes.run(queue.first())
+            queue.drop()
+            if self.link.odd:
+                self.link.go_on()
 
-    def _while_stuck(self, _):
-        # Every 500 ms. Somebody sent half a line and the main loop waits in C for the rest: reports go on from here.
-        reads = self._reads
-        if reads & 1 and reads == self._seen and not self.halted:
-            self._look()
-        self._seen = reads
+    def _beat(self, _):
+        # Soft timer. When the main loop waits in readline for the rest of a line, it does its work instead.
+        if self._due and self._reading:
+            self._beats_stuck += 1
+            self._look_for_faults()
+            if self._beats_stuck >= _STUCK_BEATS and not self.halted:
+                self.report.tick()
+        else:
+            self._beats_stuck = 0
+        self._due = True
+
+    def _look_after(self):
+        # What has to be done now and then, not with every line
+        self._due = False
+        self._look_for_faults()
+        if not self.halted:
+            self.report.tick()
+            self.motion.check_cold()
+            if not self.queue.count:
+                self.motion.check_idle()
+
+    def _look_for_faults(self):
+        if not self.halted:
+            trouble = self.heat.fault or self._trouble
+            if trouble:
+                self.halt(trouble)
 
     # What acts on arrival
 
@@ -160,10 +191,9 @@ class Printer:
         self.hal.reset()
 
     def _take_halted(self, line):
-        # Everything but a restart is swallowed
-        text = bytes(line).upper()
-        at = text.find(b"M999")
-        if at >= 0 and (at == 0 or text[:1] == b"N") and not text[at + 4 : at + 5].isdigit():
+        # Everything but a restart is swallowed; line number and checksum do not matter any more
+        command = self.queue.slot
+        if command.scan(line) == OK and command.letter == _M and command.number == 999:
             self.restart()
 
     # Odds and ends
@@ -172,7 +202,7 @@ class Printer:
         self.out.line("echo:" + text)
 
     def _motion_failed(self, error):
-        # Called by the motion's timer: all is off already, the main loop says why
+        # Called by the motion's timer: the motors are off already, the main loop says why
         self.heat.all_off()
         self._trouble = "motion failed: %r" % (error,)
 

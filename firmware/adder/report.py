@@ -1,14 +1,22 @@
 """What the printer says by itself: temperature and position reports (M155), and busy lines while a command takes long.
 
-Hosts shorten their time-out after the first busy line, so from then on one must come in time whenever an `ok` is late, in
-whatever command.
+Hosts shorten their time-out after the first busy line, so from then on one must come in time whenever an `ok` is late,
+in whatever command.
 """
+
+from micropython import const
 
 from adder.heat import degrees
 
+_TICK_MS = const(100)
+
 
 class Reporter:
-    """`tick` is called by whoever waits; `interval_s` and `what` (1 temperatures, 4 position) are M155's."""
+    """`tick`, called ten times a second, writes what is due.
+
+    `interval_s` and `what` (1 temperatures, 4 position) are M155's. `queue` is set by the printer: a command that is
+    being run is in it, and one that is done is counted in its `done`, so no one has to tell when commands begin.
+    """
 
     def __init__(self, hal, out, settings, heat, motion):
         self._hal = hal
@@ -16,11 +24,13 @@ class Reporter:
         self._heat = heat
         self._motion = motion
         self._settings = settings
+        self.queue = None
         self.interval_s = 0
         self.what = 1
-        self._reported = hal.ticks_ms()
-        self.busy_since = None  # when the wait for its ok was first noticed
         self.paused = False  # waiting for the user, not for the machine
+        self._reported = hal.ticks_ms()
+        self._seen = -1
+        self._busy_since = 0
         self.refresh()
         settings.on_change("busy_interval", self.refresh)
 
@@ -34,22 +44,27 @@ class Reporter:
         self.what = what
         self._reported = self._hal.ticks_ms()
 
-    def tick(self, working):
-        """Write what is due; `working`: a command is being run, whose ok is still to come."""
+    def tick(self):
+        """Write what is due."""
         now = self._hal.ticks_ms()
         diff = self._hal.ticks_diff
-        if working and self._busy_ms:
-            if self.busy_since is None:
-                self.busy_since = now
-            elif diff(now, self.busy_since) >= self._busy_ms:
-                self.busy_since = now
-                self._out.line("echo:busy: paused for user" if self.paused else "echo:busy: processing")
-        if self.interval_s and diff(now, self._reported) >= self.interval_s * 1000:
-            self._reported = now
-            if self.what & 1:
-                self._out.line(" " + self.temperatures())
-            if self.what & 4:
-                self._out.line(self.position())
+        queue = self.queue
+        if queue.count == 0 or queue.done != self._seen:
+            self._seen = queue.done
+            self._busy_since = now
+        elif self._busy_ms and diff(now, self._busy_since) > self._busy_ms - _TICK_MS:
+            self._busy_since = now
+            self._out.line("echo:busy: paused for user" if self.paused else "echo:busy: processing")
+        interval = self.interval_s * 1000
+        if interval:
+            late = diff(now, self._reported) - interval
+            if late >= 0:
+                # The next one is due an interval after this one was, not after it went out
+                self._reported = self._hal.ticks_add(now, -late if late < interval else 0)
+                if self.what & 1:
+                    self._out.line(" " + self.temperatures())
+                if self.what & 4:
+                    self._out.line(self.position())
 
     def temperatures(self):
         """`T:21.0 /0.0 B:21.0 /0.0 T0:21.0 /0.0 @:0 B@:0`"""

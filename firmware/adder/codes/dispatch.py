@@ -1,13 +1,21 @@
 """From a parsed command to its handler: the one place that knows the table, and the one that acknowledges."""
 
+from micropython import const
+
 from adder.codes.table import ROWS
+from adder.command import DONE, KEY, REFUSED
 from adder.errors import Fault, Refused
 
-_G = ord("G")
+_OK = b"ok\n"
+_T = const(84)
+_G0 = const(71 << 20)
+_G1 = const((71 << 20) | 16)
 
 
-def _key(letter, number):
-    return letter << 16 | number
+def _key(code):
+    # "G92.1" as the key that the scanner makes of it: letter << 20 | number << 4 | sub
+    number, _, sub = code[1:].partition(".")
+    return ord(code[0]) << 20 | int(number) << 4 | int(sub or 0)
 
 
 class Dispatcher:
@@ -15,6 +23,8 @@ class Dispatcher:
 
     def __init__(self, printer):
         self._printer = printer
+        self._write = printer.hal.write
+        self._move = printer.motion.move
         self._handlers = {}
         self._any_tool = None
         for code, module, function, _, _, _ in ROWS:
@@ -24,56 +34,34 @@ class Dispatcher:
                 handler = getattr(package, function)
             if code == "T":
                 self._any_tool = handler
-                continue
-            number, _, sub = code[1:].partition(".")
-            self._handlers[_key(ord(code[0]), int(number)) << 4 | int(sub or 0)] = handler
-
-    def known(self, code):
-        """Whether there is a command of that name ("M92")."""
-        return any(row[0] == code for row in ROWS)
+            else:
+                self._handlers[_key(code)] = handler
 
     def run(self, c):
-        """Run one command and acknowledge it."""
+        """Run one command and acknowledge it, unless it halted the printer."""
+        key = c.record[KEY]
         p = self._printer
-        if c.error is None and not c.done:
-            own_ok = None
-            try:
-                record = c.record
-                if record[0] == _G and 0 <= record[1] < 2 and not record[2]:
-                    p.motion.move(c)
-                else:
-                    handler = self._find(c)
-                    if handler is None:
-                        p.out.line('echo:Unknown command: "%s"' % shown(c))
-                    else:
-                        own_ok = handler(p, c)
-            except Refused as refusal:
-                p.out.line("echo:" + str(refusal))
-            except Fault as fault:
-                p.halt(str(fault))
+        try:
+            if key == _G1 or key == _G0:  # noqa: SIM109 - a tuple costs more
+                self._move(c)
+            elif self._run(c, key):
                 return
-            if own_ok or p.halted:
-                return
-        elif c.error is not None:
-            p.out.line("echo:" + c.error)
-        p.out.ok()
+        except Refused as refusal:
+            p.out.line("echo:" + str(refusal))
+        except Fault as fault:
+            p.halt(str(fault))
+        if not p.halted:
+            self._write(_OK)
 
-    def _find(self, c):
-        if c.letter == 84:
-            return self._any_tool
-        if c.number < 0 or c.number > 65535:
-            return None
-        return self._handlers.get(_key(c.letter, c.number) << 4 | c.sub)
-
-
-def shown(c):
-    """The command as the host wrote it, without number, checksum and comment, at most 60 characters."""
-    text = "".join(chr(b) if 32 <= b < 127 else "?" for b in bytes(c.line))
-    text = text.split(";")[0]
-    star = text.rfind("*")
-    if star >= 0:
-        text = text[:star]
-    text = text.strip(" ?")
-    if text[:1] in "Nn" and c.line_number() is not None:
-        text = text[1:].lstrip("-0123456789 ")
-    return text[:60]
+    def _run(self, c, key):
+        # True: the handler has acknowledged it already
+        if key == DONE:
+            return False
+        if key == REFUSED:
+            raise Refused(c.error)
+        handler = self._handlers.get(key)
+        if handler is None:
+            if c.letter != _T:
+                raise Refused('Unknown command: "%s"' % c.shown())
+            handler = self._any_tool
+        return handler(self._printer, c)

@@ -3,6 +3,10 @@
 from adder.hal.steps_host import StepStream
 
 
+LINE_BYTES = 256
+PATIENCE_MS = 60_000
+
+
 class Pwm:
     """`value` 0..65535 as set last."""
 
@@ -136,10 +140,29 @@ class Hal:
                 self.on_idle()
         return bool(self._input)
 
+    def whole(self):
+        """Whether `readline` would return at once."""
+        return b"\n" in self._input or len(self._input) >= LINE_BYTES
+
+    def read_waiting(self):
+        """What has come of the next line so far, at most 256 bytes."""
+        if not self.whole():
+            line = bytes(self._input)
+            self._input.clear()
+            return line
+        return self.readline()
+
     def readline(self):
-        end = self._input.find(b"\n") + 1
-        if not end or end > 256:
-            end = min(len(self._input), 256)
+        """As on the board: waits for the newline, or for 256 bytes, while the timers go on."""
+        waited = 0
+        while not self.whole():
+            self.advance_ms(1)
+            if self.on_idle:
+                self.on_idle()
+            waited += 1
+            if waited > PATIENCE_MS:
+                raise RuntimeError("the firmware waits for the rest of a line: %r" % bytes(self._input))
+        end = self._input.find(b"\n", 0, LINE_BYTES) + 1 or LINE_BYTES
         line = bytes(self._input[:end])
         del self._input[:end]
         return line

@@ -82,6 +82,7 @@ class Hal:
         self.ticks_diff = time.ticks_diff
         self.ticks_add = time.ticks_add
         self._readline = sys.stdin.buffer.readline
+        self._read = sys.stdin.buffer.read
         # Bytes to the host, as they are
         self.write = sys.stdout.buffer.write
 
@@ -96,6 +97,13 @@ class Hal:
         line = self._readline(_USUAL_BYTES)
         if len(line) == _USUAL_BYTES and line[-1] != 10:
             line += self._readline(LINE_BYTES - _USUAL_BYTES)
+        return line
+
+    def read_waiting(self):
+        """What has come of the next line so far, at most 256 bytes. Byte by byte, so it is slow, but never waits."""
+        line = b""
+        while len(line) < LINE_BYTES and line[-1:] != b"\n" and self.poll(0):
+            line += self._read(1)
         return line
 
     def timer(self, period_ms, callback):
