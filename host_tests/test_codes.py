@@ -36,7 +36,13 @@ class Clock(Bench):
         return 123456
 
 
+class Planner:
+    def waiting(self):
+        return 5
+
+
 class Feeder:
+    planner = Planner()
     underruns = 2
     lowest_ahead_us = 154321
 
@@ -91,7 +97,8 @@ class Fans:
 
 class Link:
     def __init__(self):
-        self.counters = {"resends": 4, "lines": 1000}
+        self.counters = {"resends": 4}
+        self.lines = 1000
 
 
 class Store:
@@ -495,8 +502,8 @@ def test_endstops(p):
 
 def test_diagnostics(p):
     assert p.run("M122") == (
-        "echo:underruns:2 lowest_ahead_ms:154 buffer_ms:99 queue:3/16 heap_free:123456 clipped:3 "
-        "lines:1000 resends:4\nok\n"
+        "echo:underruns:2 lowest_ahead_ms:154 buffer_ms:99 blocks:5/32 queue:3/16 lines:1000 "
+        "heap_free:123456 clipped:3 resends:4\nok\n"
     )
 
 
