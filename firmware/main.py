@@ -1,13 +1,17 @@
 """Starts the firmware: checks the board before a single pin is driven, then serves the host."""
 
+import gc
 import sys
 
 
 def main():
     """Never returns, but for a board file that cannot be used and for Ctrl-C while idle; then the REPL follows."""
     from _board import BOARD
+    from adder.hal import rings_rp2040  # noqa: F401 - takes its memory while there is most of it
     from adder.board import BoardError, load
 
+    # Collect often while modules are loaded, so that what stays lies close together
+    gc.threshold(8192)
     try:
         board = load(BOARD)
     except BoardError as error:
@@ -17,7 +21,9 @@ def main():
     from adder.printer import Printer
     from adder.store import Store
 
-    Printer(board, Hal(), Store()).run()
+    printer = Printer(board, Hal(), Store())
+    gc.threshold(-1)
+    printer.run()
 
 
 try:

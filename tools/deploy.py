@@ -1,5 +1,6 @@
 """python -m tools.deploy BOARD [PORT]: puts the firmware, compiled, on a board that runs MicroPython already."""
 
+import ast
 import shutil
 import subprocess
 import sys
@@ -11,8 +12,25 @@ from tools.steps import ToolError, main, run, say
 
 FOLDER = paths.BUILD / "deploy"
 ARCHITECTURE = "armv6m"
+OPTIMISATION = 3  # no line numbers: the code lies in RAM here, and it is short
+# Rows, and their columns that only documentation needs
+ROW_WORDS = {"ROWS": (3, 4, 5), "SETTINGS": (8,)}
 # MicroPython starts these by their names, and only as source.
 KEPT_AS_SOURCE = ("boot.py", "main.py")
+
+
+def without_words(source):
+    """The text of a module less what only documentation needs: titles in rows of codes and settings.
+
+    Code that is not frozen lies in RAM, and these texts are an eighth of it.
+    """
+    tree = ast.parse(source)
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and node.targets[0].id in ROW_WORDS and isinstance(node.value, ast.Tuple):
+            for row in node.value.elts:
+                for column in ROW_WORDS[node.targets[0].id]:
+                    row.elts[column] = ast.Constant("")
+    return ast.unparse(tree)
 
 
 def compile_all(board, folder):
@@ -30,7 +48,13 @@ def compile_all(board, folder):
         if target in KEPT_AS_SOURCE:
             shutil.copyfile(source, place)
             continue
-        options = [f"-march={ARCHITECTURE}", f"-O{manifest.OPTIMISATION}", "-s", target]
+        text = source.read_text()
+        if any(f"\n{name} = (" in text for name in ROW_WORDS):
+            lean = generated.parent / target
+            lean.parent.mkdir(parents=True, exist_ok=True)
+            lean.write_text(without_words(text))
+            source = lean
+        options = [f"-march={ARCHITECTURE}", f"-O{OPTIMISATION}", "-s", target]
         commands.append([compiler, *options, "-o", place.with_suffix(".mpy"), source])
     run("compile the firmware", *commands)
 

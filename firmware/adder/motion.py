@@ -148,7 +148,7 @@ class Motion:
 
     def rescale(self):
         """After a change of steps per mm: the machine stands where it stood, counted in the new steps."""
-        self._place_all()
+        self.place_motors()
 
     # Position
 

@@ -20,13 +20,13 @@ Otherwise it looks at a pin that is always low then: its own step pin.
 """
 
 from array import array
-import uctypes
 
 from machine import Pin
 from micropython import const
 import micropython
 import rp2
 
+from adder.hal import rings_rp2040
 from adder.slicer import WORDS
 
 MOTORS = 4
@@ -225,19 +225,10 @@ class StepStream:
         self.cycle_ns = cycle_ns
         self.invert = bytearray(MOTORS)
 
-        # Rings must lie on multiples of their size for the DMA to wrap.
-        room = bytearray(MOTORS * _WORDS_BYTES + _WORDS_BYTES)
-        base = uctypes.addressof(room)
-        skip = -base % _WORDS_BYTES
-        self._room = room
-        self.words = memoryview(room)[skip : skip + MOTORS * _WORDS_BYTES]
-        self._words_base = base + skip
-        counts_room = bytearray(MOTORS * _COUNTS_BYTES + _COUNTS_BYTES)
-        base = uctypes.addressof(counts_room)
-        skip = -base % _COUNTS_BYTES
-        self._counts_room = counts_room
-        self.counts = memoryview(counts_room)[skip : skip + MOTORS * _COUNTS_BYTES]
-        self._counts_base = base + skip
+        self.words = rings_rp2040.words
+        self.counts = rings_rp2040.counts
+        self._words_base = rings_rp2040.words_base
+        self._counts_base = rings_rp2040.counts_base
 
         self._program = _program(pulse)
         self._machines = []
