@@ -20,7 +20,6 @@ setup:  ## install what the tools need into build/venv
 	$(SETUP)
 
 run: setup  ## build the firmware, print FILE (default: the example) on the printer twin, draw what it did into out/
-	$(PY) -m tools.image $(BOARD) > /dev/null
 	$(PY) -m tools.run --board $(BOARD) $(FILE_WORD)
 
 test: setup  ## everything: style, builds, tests on CPython, on MicroPython and on the emulated board
