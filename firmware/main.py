@@ -6,12 +6,15 @@ import sys
 
 def main():
     """Never returns, but for a board file that cannot be used and for Ctrl-C while idle; then the REPL follows."""
-    from _board import BOARD
-    from adder.hal import rings_rp2040  # noqa: F401 - takes its memory while there is most of it
-    from adder.board import BoardError, load
+    # Takes its memory while there is most of it
+    from adder.hal import rings_rp2040  # noqa: F401
 
     # Collect often while modules are loaded, so that what stays lies close together
     gc.threshold(8192)
+    from _board import BOARD
+
+    from adder.board import BoardError, load
+
     try:
         board = load(BOARD)
     except BoardError as error:

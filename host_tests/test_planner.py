@@ -2,6 +2,7 @@
 
 import math
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -28,7 +29,7 @@ def reference(moves, limits, deviation_mm, classic):
                 accel = min(accel, limits[axis][1] / abs(unit[axis]))
         blocks.append((length, unit, speed, accel))
     top = [0.0]
-    for (_, u0, v0, a0), (_, u1, v1, a1) in zip(blocks, blocks[1:]):
+    for (_, u0, v0, a0), (_, u1, v1, a1) in pairwise(blocks):
         limit = min(v0, v1)
         if classic:
             for axis in range(4):
@@ -37,7 +38,7 @@ def reference(moves, limits, deviation_mm, classic):
                     limit = min(limit, limits[axis][2] / turn)
         else:
             # Turn phi between the directions, with E as a fourth coordinate as Marlin has it
-            half = math.sqrt(sum((p - q) ** 2 for p, q in zip(u0, u1))) / 2  # sin(phi / 2)
+            half = math.sqrt(sum((p - q) ** 2 for p, q in zip(u0, u1, strict=True))) / 2  # sin(phi / 2)
             if half >= 1:
                 limit = 0
             elif half > 1e-3:
@@ -131,7 +132,7 @@ def test_a_driver_is_never_asked_for_more_steps_than_it_takes():
     bench.move(200, 0, 0, 0, 1000, 20000)
     bench.drain()
     times = [time for time, _ in bench.stream.edges[0]]
-    assert min(b - a for a, b in zip(times, times[1:])) >= 500 - 4  # 250 kHz at 8 ns
+    assert min(b - a for a, b in pairwise(times)) >= 500 - 4  # 250 kHz at 8 ns
 
 
 def test_nothing_and_less_than_a_step_are_no_block():

@@ -1,7 +1,7 @@
 """Keeps the step streams filled: called by a soft timer, it moves blocks through the slicer into the step driver.
 
-It decides when motion starts (as soon as the planner knows enough, or somebody waits for the end), keeps about 200 ms of
-steps ahead, notices when the streams have ended, and counts an underrun when they ended in the middle of a motion.
+It decides when motion starts (as soon as the planner knows enough, or somebody waits for the end), keeps about 200 ms
+of steps ahead, notices when the streams have ended, and counts an underrun when they ended in the middle of a motion.
 """
 
 from adder.planner import Planner

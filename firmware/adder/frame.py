@@ -1,16 +1,16 @@
 """Coordinates: from the letters of a G1 to a request to the planner, in viper, without an object made.
 
-Three frames: what G-code says (units, absolute or relative, offsets of G92), the machine's frame (10 nm from the origin that
-homing sets), and the motors. The position kept here is that of the end of the queue.
+Three frames: what G-code says (units, absolute or relative, offsets of G92), the machine's frame (10 nm from the
+origin that homing sets), and the motors. The position kept here is that of the end of the queue.
 
-E has no end: a roll of filament is 330 m, 10 nm units end at 21 m. So E is kept as whole millimetres (`E_BASE`) plus a small
-rest, and only the rest takes part in what follows.
+E has no end: a roll of filament is 330 m, 10 nm units end at 21 m. So E is kept as whole millimetres (`E_BASE`) plus
+a small rest, and only the rest takes part in what follows.
 """
 
 from array import array
 
-from micropython import const
 import micropython
+from micropython import const
 
 from adder.errors import Refused
 

@@ -1,7 +1,7 @@
 """Homing (G28): each axis finds its endstop fast, backs off, touches it again slowly, and knows where it is.
 
-While a motor homes, its step driver looks at the endstop's pin before every step by itself (adder/hal), so it stops within
-one step whatever the CPU is doing; the steps that were not made are read back from it.
+While a motor homes, its step driver looks at the endstop's pin before every step by itself (adder/hal), so it stops
+within one step whatever the CPU is doing; the steps that were not made are read back from it.
 """
 
 from adder import frame

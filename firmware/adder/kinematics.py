@@ -1,7 +1,8 @@
 """From axes to motors: one class per kind of machine, a function of four entries each, in place.
 
-`transform(values, offset)` turns axis values (positions or ways, any unit) into motor values at values[offset:offset + 4];
-`inverse(values)` turns motor values back; `motors(axis)` says which motors move an axis, as a bit mask.
+Calling one with (values, offset) turns axis values (positions or ways, any unit) into motor values, at
+values[offset : offset + 4] or, without offset, as a tuple; `inverse(values)` turns motor values back in place;
+`motors(axis)` says which motors move an axis, as a bit mask.
 """
 
 

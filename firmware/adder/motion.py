@@ -214,8 +214,8 @@ class Motion:
         return True
 
     def _queue_parts(self, parts):
-        # A move too long for one block: equal parts, whose ends are exact. The position follows part by part, so that it
-        # is right if the rest is dropped.
+        # A move too long for one block: equal parts, whose ends are exact. The position follows part by part, so that
+        # it is right if the rest is dropped.
         request = self.feeder.planner.request
         state = self.frame.state
         whole = request[0:10]

@@ -2,9 +2,9 @@
 
 A ring of blocks waits here until the slicer takes them. Adding a block computes its length, its nominal speed and
 acceleration under the limits of each axis, and the highest speed at the junction with the block before it (junction
-deviation, or classic jerk); then a backward and a forward pass over the ring settle the entry speeds, so that the machine
-can always stop at the end of what is known. A block that the slicer has taken is sealed: it is not in the ring any more,
-and the speed at its end is the fixed entry speed of the next one.
+deviation, or classic jerk); then a backward and a forward pass over the ring settle the entry speeds, so that the
+machine can always stop at the end of what is known. A block that the slicer has taken is sealed: it is not in the
+ring any more, and the speed at its end is the fixed entry speed of the next one.
 
 Units, chosen so that everything fits 31 bits: length 10 nm; speed 10 nm/s; acceleration mm/s^2; squared speed
 (mm/s)^2 / 256 ("v2"), so at most 1448 mm/s; unit vectors 1/32768.
@@ -12,8 +12,8 @@ Units, chosen so that everything fits 31 bits: length 10 nm; speed 10 nm/s; acce
 
 from array import array
 
-from micropython import const
 import micropython
+from micropython import const
 
 from adder.fixmath import isqrt, muldiv
 
@@ -75,8 +75,8 @@ _DEN = const(100000000)  # 10 nm * steps per metre -> steps
 def plan(pl: ptr32, blk: ptr32, rq: ptr32, lim: ptr32) -> int:
     """Add the move in `rq` to the ring; the caller has made sure that there is room.
 
-    Returns 0 when the block was added, -1 when it makes no step (the fractions of steps are kept), or the number of equal
-    parts (2 or more) that it must be made in because it is too long for one block; then nothing was changed.
+    Returns 0 when the block was added, -1 when it makes no step (the fractions of steps are kept), or the number of
+    equal parts (2 or more) that it must be made in because it is too long for one block; then nothing was changed.
     """
     parts = int(_measure(rq, lim))
     if parts != 1:
@@ -90,8 +90,8 @@ def plan(pl: ptr32, blk: ptr32, rq: ptr32, lim: ptr32) -> int:
 
 @micropython.viper
 def _measure(rq: ptr32, lim: ptr32) -> int:
-    # Length, unit vector, and the speed and acceleration that every axis allows; returns the number of parts, -1: no way.
-    # Length: Euclidean over X Y Z, or E alone; scaled so that the squares fit.
+    # Length, unit vector, and the speed and acceleration that every axis allows; returns the number of parts, -1: no
+    # way. Length: Euclidean over X Y Z, or E alone; scaled so that the squares fit.
     big = 0
     i = 0
     while i < 3:

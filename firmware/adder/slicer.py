@@ -8,38 +8,31 @@ Position. With time tau = k / N within a phase (0..1), the way covered in it is
 
     g(tau) = tau * (a + b * tau),   a = 2 v0 / (v0 + v1),   b = 1 - a
 
-which is exact for constant acceleration from v0 to v1 and needs only ratios, whatever the size of the block. The fraction of
-the block that is done, F = F0 + dF * g, places every motor at steps * F; at F = 1 that is a whole step.
+which is exact for constant acceleration from v0 to v1 and needs only ratios, whatever the size of the block. The
+fraction of the block that is done, F = F0 + dF * g, places every motor at steps * F; at F = 1 that is a whole step.
 
-Steps. A motor steps where its position passes a half step. Per slice one word for the step driver says how many steps and
-how far apart, from the last step before to the last one in this slice, whose time is computed. What is left until the slice's
-end is carried to the next word, so time never drifts: `carry` is the time from the end of the motor's last word to the end
-of the slice. A slice without a step becomes a word that only waits.
+Steps. A motor steps where its position passes a half step. Per slice one word for the step driver says how many steps
+and how far apart, from the last step before to the last one in this slice, whose time is computed. What is left until
+the slice's end is carried to the next word, so time never drifts: `carry` is the time from the end of the motor's
+last word to the end of the slice. A slice without a step becomes a word that only waits.
 
 Units: fractions 2**-29; motor positions 1/4096 step; durations in units of 64 ns, then in cycles of the PIO.
 """
 
 from array import array
 
-from micropython import const
 import micropython
+from micropython import const
 
-from adder.fixmath import isqrt, muldiv
+from adder.fixmath import muldiv
+from adder.trapezoid import _seal
 
 # Block layout, as in adder/planner.py
-_LENGTH = const(0)
-_SPEED = const(1)
-_ACCEL = const(2)
-_NOMINAL_V2 = const(3)
-_ENTRY_V2 = const(5)
-_GAIN_V2 = const(6)
 _EVENTS = const(7)
-_STEPS = const(8)
 _STRIDE = const(16)
 _MASK = const(31)
 _HEAD = const(0)
 _TAIL = const(1)
-_FIXED_V2 = const(2)
 
 # Slicer state
 STATE_FIELDS = 96
@@ -84,135 +77,6 @@ _SLICE_MASK = const(511)
 _SLICES_RING = const(512)
 
 _ONE = const(0x20000000)  # 2**29
-_SLICE_UNITS = const(15625)  # 1 ms
-_UNITS_SECOND = const(15625000)
-
-
-@micropython.viper
-def _phase(st: ptr32, phase: int, units: int, v0: int, v1: int, steps: int):
-    # One phase of `units` * 64 ns from speed v0 to v1, in which the fastest motor makes `steps`
-    a = int(muldiv(v0, _ONE, v0 + v1)) << 1
-    b = _ONE - a
-    st[_FACTOR_A + phase] = a
-    st[_FACTOR_B + phase] = b
-    n = (units + _SLICE_UNITS - 1) // _SLICE_UNITS
-    if b != 0:
-        # Steps are evenly spaced within a slice. Against constant acceleration that is wrong by a dt^2 / 8 at most,
-        # which is steps * b / (4 n^2): at most a tenth of a step.
-        if b < 0:
-            b = 0 - b
-        k = int(isqrt(int(muldiv(steps * 5 >> 1, b, _ONE)))) + 1
-        if k > n and k < units:
-            n = k
-    st[_NSLICES + phase] = n
-    st[_QUOTIENT + phase] = units // n
-    st[_REMAINDER + phase] = units % n
-
-
-@micropython.viper
-def _speed(v2: int) -> int:
-    # Square root of v2, as 10 nm/s: (mm/s)^2 / 256 -> mm/s / 16 * 6250
-    if v2 < 1:
-        return 0
-    up = 0
-    while v2 < 0x4000000:
-        v2 = v2 << 2
-        up += 1
-    return (int(isqrt(v2)) * 6250) >> up
-
-
-@micropython.viper
-def _seal(st: ptr32, pl: ptr32, blk: ptr32):
-    # Take the first waiting block out of the planner's ring: its entry and exit speeds are final now.
-    tail = pl[_TAIL]
-    b = (tail & _MASK) * _STRIDE
-    length = blk[b + _LENGTH]
-    accel = blk[b + _ACCEL]
-    entry = pl[_FIXED_V2]
-    leave = 0
-    if tail + 1 < pl[_HEAD]:
-        leave = blk[((tail + 1) & _MASK) * _STRIDE + _ENTRY_V2]
-    pl[_FIXED_V2] = leave
-    pl[_TAIL] = tail + 1
-    nominal = blk[b + _NOMINAL_V2]
-    peak = (entry + leave + blk[b + _GAIN_V2]) >> 1
-    v0 = int(_speed(entry))
-    v2 = int(_speed(leave))
-    if peak >= nominal:
-        peak = nominal
-        v1 = blk[b + _SPEED]
-    else:
-        if peak < 1:
-            peak = 1
-        v1 = int(_speed(peak))
-    # Ways: s = (v^2 - v0^2) / 2a, in 10 nm
-    up = 0
-    if peak > entry:
-        up = int(muldiv(peak - entry, 3125, accel << 4))
-    down = 0
-    if peak > leave:
-        down = int(muldiv(peak - leave, 3125, accel << 4))
-    if up > length:
-        up = length
-    if up + down > length:
-        down = length - up
-    cruise = length - up - down
-    i = 0
-    while i < 3:
-        st[_NSLICES + i] = 0
-        i += 1
-    most = 0
-    i = 0
-    while i < 4:
-        t = blk[b + _STEPS + i]
-        st[_BLOCK_STEPS + i] = t
-        st[_LAST + i] = 0
-        if t < 0:
-            t = 0 - t
-        if t > most:
-            most = t
-        i += 1
-    st[_START] = 0
-    f1 = 0
-    if up > 0:
-        t = int(muldiv(up << 1, _UNITS_SECOND, v0 + v1))
-        if t > 0:
-            f1 = int(muldiv(up, _ONE, length))
-            _phase(st, 0, t, v0, v1, int(muldiv(most, f1, _ONE)))
-    f2 = _ONE
-    t = 0
-    if down > 0:
-        t = int(muldiv(down << 1, _UNITS_SECOND, v2 + v1))
-        if t > 0:
-            f2 = int(muldiv(down, _ONE, length))
-            _phase(st, 2, t, v1, v2, int(muldiv(most, f2, _ONE)))
-            f2 = _ONE - f2
-    if cruise > 0:
-        units = int(muldiv(cruise, _UNITS_SECOND, v1))
-        if units > 0:
-            _phase(st, 1, units, v1, v1, 0)
-        elif st[_NSLICES + 0] != 0:
-            f1 = f2
-        elif t > 0:
-            f2 = f1
-    elif st[_NSLICES + 0] != 0:
-        f1 = f2
-    else:
-        f2 = f1
-    if st[_NSLICES] == 0 and st[_NSLICES + 1] == 0 and st[_NSLICES + 2] == 0:
-        _phase(st, 1, 1, 1, 1, 0)
-        f1 = 0
-        f2 = _ONE
-    st[_START + 1] = f1
-    st[_START + 2] = f2
-    st[_START + 3] = _ONE
-    if st[_NSLICES + 2] == 0:
-        st[_START + 2] = _ONE
-        if st[_NSLICES + 1] == 0:
-            st[_START + 1] = _ONE
-    st[_FINAL_SPEED] = v2
-    st[_PHASE] = 0
-    st[_SLICE] = 0
 
 
 @micropython.viper
@@ -371,9 +235,9 @@ def _step(st: ptr32, words: ptr32, i: int, dt: int, n: int) -> int:
 def fill(st: ptr32, pl: ptr32, blk: ptr32, words: ptr32, counts: ptr32, budget: int, slots: int) -> int:
     """Make slices until `budget` * 64 ns are added, `slots` slices are made, words run short, or no block is left.
 
-    `words` holds a ring of 2048 words per motor, one after the other; `counts` a ring of 512 numbers of words per motor.
-    `st[_FREE + i]` says how many words of motor i may be written. Returns the number of slices made; `st[_ADDED]` their
-    duration.
+    `words` holds a ring of 2048 words per motor, one after the other; `counts` a ring of 512 numbers of words per
+    motor. `st[_FREE + i]` says how many words of motor i may be written. Returns the number of slices made;
+    `st[_ADDED]` their duration.
     """
     made = 0
     added = 0
@@ -452,8 +316,8 @@ class Slicer:
     def fill(self, budget, slots, keep=0, urgent=0):
         """Add up to `budget` * 64 ns of motion in at most `slots` slices; returns the number of slices.
 
-        `keep` blocks are left in the planner, so that what comes behind them can still make them faster, once `urgent` *
-        64 ns are added.
+        `keep` blocks are left in the planner, so that what comes behind them can still make them faster, once
+        `urgent` * 64 ns are added.
         """
         stream = self._stream
         state = self.state

@@ -2,7 +2,6 @@
 
 from adder.hal.steps_host import StepStream
 
-
 LINE_BYTES = 256
 PATIENCE_MS = 60_000
 

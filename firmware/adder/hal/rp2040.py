@@ -6,8 +6,8 @@ import sys
 import time
 
 import machine
-from machine import ADC, PWM, WDT, Pin, Timer
 import micropython
+from machine import ADC, PWM, WDT, Pin, Timer
 
 from adder.hal.steps_rp2040 import StepStream
 

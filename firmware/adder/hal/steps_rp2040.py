@@ -6,11 +6,11 @@ Each motor has a ring of words in RAM. A word is
     bits 10..1   number of steps; 0 waits for the delay only
     bit  0       level of the direction pin
 
-and means: `number` times (delay, then one step pulse). The words of one time slice are moved to the state machine's FIFO by
-the motor's data channel. When it has finished a slice it chains to the motor's control channel, which copies the next
-slice's number of words from the ring of counts to the data channel and thereby starts it again. A count of zero starts
-nothing: the stream ends, in the same slice for every motor, and the state machines wait at `pull`. So what was not written
-can never be stepped.
+and means: `number` times (delay, then one step pulse). The words of one time slice are moved to the state machine's
+FIFO by the motor's data channel. When it has finished a slice it chains to the motor's control channel, which copies
+the next slice's number of words from the ring of counts to the data channel and thereby starts it again. A count of
+zero starts nothing: the stream ends, in the same slice for every motor, and the state machines wait at `pull`. So
+what was not written can never be stepped.
 
 All motors start on one write to the PIO's CTRL register. The same register stops them at once, and the state machines'
 registers then tell exactly how many steps were made.
@@ -21,10 +21,10 @@ Otherwise it looks at a pin that is always low then: its own step pin.
 
 from array import array
 
-from machine import Pin
-from micropython import const
 import micropython
 import rp2
+from machine import Pin
+from micropython import const
 
 from adder.hal import rings_rp2040
 from adder.slicer import WORDS
@@ -405,7 +405,8 @@ def _word_at(words: ptr32, index: int) -> int:
 
 @micropython.viper
 def _reset_machine(sm: int, origin: int):
-    # State machine `sm` is disabled: step pin low, FIFOs emptied by flipping FJOIN_TX twice, back to the first instruction
+    # State machine `sm` is disabled: step pin low, FIFOs emptied by flipping FJOIN_TX twice, back to the first
+    # instruction
     block = _PIO
     pio = ptr32(block << 20)
     base = (0xC8 + sm * 0x18) >> 2
