@@ -42,7 +42,7 @@ class Dispatcher:
         key = c.record[KEY]
         p = self._printer
         try:
-            if key == _G1 or key == _G0: - a tuple costs more
+            if key == _G1 or key == _G0:  # a tuple costs more
                 self._move(c)
             elif self._run(c, key):
                 return
