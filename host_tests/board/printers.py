@@ -74,13 +74,15 @@ def run_program(twin, lines, expected=None, **options):
     """
     expected = expected or Expected(twin.machine(limits=dict.fromkeys("xyz", (0.0, 200.0))))
     reference = dict.fromkeys("xyze", 0)
-    for sent in twin.stream(lines, **options):
+    for sent in twin.streaming(lines, **options):
+        if sent is None:
+            continue
         expected.feed(sent.text)
         assert not errors(sent.replies), (sent.text, sent.replies)
         if sent.text.startswith("G28"):
             for motor in expected._motors_of(expected.homings[-1][1]):
                 reference[motor] = twin.steps(motor).net
-    twin.command("M400")
+    twin.command("M400", timeout=200)
     made = {motor: twin.steps(motor).net - reference[motor] for motor in "xyze"}
     wrong = expected.wrong_motors(made)
     assert not wrong, "motors made %s, expected %s" % (made, expected.net_steps())
