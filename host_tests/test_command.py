@@ -6,11 +6,12 @@ import string
 from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from adder import command, frame, link
 from adder.command import EMPTY, NEXT, NO_NUMBER, OK, OTHER, PLAIN, Command, scan_line
 from adder.errors import Refused
-from hypothesis import given
-from hypothesis import strategies as st
 
 # The sample lines of the RepRap page
 SAMPLES = [
@@ -116,7 +117,8 @@ def test_odd_spellings(text, expected):
 def test_code_words():
     for text, code in (("G1", ("G", 1, 0)), ("m104", ("M", 104, 0)), ("G92.1", ("G", 92, 1)), ("T3", ("T", 3, 0)),
                        ("T", ("T", -1, 0)), ("T-1", ("T", -1, 0)), ("G", ("G", -1, 0)), ("D-1", ("D", -1, 0)),
-                       ("G 28", ("G", 28, 0)), ("M65534", ("M", 65534, 0)), ("G0.9", ("G", 0, 9)), ("G01", ("G", 1, 0))):
+                       ("G 28", ("G", 28, 0)), ("M65534", ("M", 65534, 0)), ("G0.9", ("G", 0, 9)),
+                       ("G01", ("G", 1, 0))):
         c, result = scan(text)
         assert result == OK, text
         assert (chr(c.letter), c.number, c.sub) == code

@@ -22,20 +22,22 @@ _MASK = const(3)  # letters that are there
 _VALUED = const(4)  # letters that have a number
 _LINE = const(5)  # number behind N, NO_NUMBER if that is damaged
 _NUMBERED = const(6)  # 1: the line begins with N
-_TEXT = const(7)  # where the text of a text command begins, -1: none
+_TEXT = const(7)  # where the text of a text command begins, 0: none
 _BAD = const(8)  # where the scan failed
 _MANTISSA = const(9)  # 26 letters
 _DECIMALS = const(35)  # 26 letters
 _KEY = const(61)  # letter << 20 | number << 4 | sub
-_STAR = const(62)  # where the last star is, -1: none
-_SUM = const(63)  # number behind it, -1: none or damaged
+_STAR = const(62)  # where the last star is, or NONE
+_SUM = const(63)  # number behind it, NONE if there is none or it is damaged
 _XOR = const(64)  # of the bytes before it
-_COMMENT = const(65)  # where the comment begins, -1: none
+_COMMENT = const(65)  # where the comment begins, or NONE
 _RESULT = const(66)
 RECORD = 67
 KEY = 61
 
-NO_NUMBER = const(-0x3FFFFFFF)
+# Above all that is possible, and not below zero: where ints have 64 bits, viper reads a -1 out of an array as 2**32 - 1
+NO_NUMBER = const(0x3FFFFFFF)
+NONE = const(0x7FFF)
 
 # Results of a scan
 OK = const(0)
@@ -68,8 +70,8 @@ def scan_line(line: ptr8, length: int, rec: ptr32, expected: int) -> int:
     # N with its number, and the code word; `_fields` and `_finish` do the rest
     rec[_LETTER] = 0
     rec[_NUMBERED] = 0
-    rec[_TEXT] = -1
-    rec[_COMMENT] = -1
+    rec[_TEXT] = 0
+    rec[_COMMENT] = NONE
     rec[_RESULT] = EMPTY
     rec[_MASK] = 0
     rec[_VALUED] = 0
@@ -166,7 +168,7 @@ def _fields(line: ptr8, length: int, rec: ptr32, i: int, xor: int, expected: int
     mask = 0
     valued = 0
     result = rec[_RESULT]
-    if rec[_TEXT] >= 0 and (rec[_LETTER] == 84 or rec[_NUMBER] > 1):
+    if rec[_TEXT] > 0 and (rec[_LETTER] == 84 or rec[_NUMBER] > 1):
         length = i  # no fields
     while i < length and result == 0:
         c = line[i]
@@ -262,9 +264,9 @@ def _finish(line: ptr8, length: int, rec: ptr32, i: int, xor: int, expected: int
             star = i
             at_star = xor
         elif c < 32:
-            if c != 10 and c != 13 and c != 9 and rec[_COMMENT] < 0:
+            if c != 10 and c != 13 and c != 9 and rec[_COMMENT] == NONE:
                 rec[_RESULT] = _BINARY
-        elif c == 59 and rec[_COMMENT] < 0:
+        elif c == 59 and rec[_COMMENT] == NONE:
             rec[_COMMENT] = i
         xor ^= c
         i += 1
@@ -284,10 +286,10 @@ def _finish(line: ptr8, length: int, rec: ptr32, i: int, xor: int, expected: int
             if line[i] > 32:
                 total = -1
             i += 1
-    rec[_STAR] = star
-    rec[_SUM] = total
+    rec[_STAR] = star if star >= 0 else NONE
+    rec[_SUM] = total if total >= 0 else NONE
     rec[_XOR] = at_star
-    if text >= 0 and rec[_RESULT] != _BINARY and (rec[_LETTER] != 77 or rec[_NUMBER] < 2):
+    if text > 0 and rec[_RESULT] != _BINARY and (rec[_LETTER] != 77 or rec[_NUMBER] < 2):
         rec[_RESULT] = 0  # M0 and M1: what does not read as fields is their text
     if rec[_RESULT] != 0 or line[length - 1] != 10:
         return OTHER
@@ -353,13 +355,11 @@ class Command:
         """What stands behind M117, M118, M0, M1 or a bare T, without white space around it; else b""."""
         record = self.record
         start = record[_TEXT]
-        if start < 0:
+        if not start:
             return b""
-        end = len(self.line)
-        if record[_STAR] >= 0 and record[_SUM] >= 0:
+        end = record[_COMMENT]
+        if record[_SUM] != NONE and record[_STAR] < end:
             end = record[_STAR]
-        if 0 <= record[_COMMENT] < end:
-            end = record[_COMMENT]
         return bytes(self.line[start:end]).strip()
 
     def empty(self):

@@ -17,7 +17,7 @@ full too, a numbered line is asked for again later and any other one is lost, wh
 
 from micropython import const
 
-from adder.command import EMPTY, NEXT, OK, OTHER, printable, scan_line
+from adder.command import EMPTY, NEXT, NONE, OK, OTHER, printable, scan_line
 from adder.queue import SIZE
 
 LINE_BYTES = const(256)  # what the hal reads at most, newline included
@@ -117,7 +117,7 @@ class Link:
         record = command.record
         special = _special(record)
         if record[_NUMBERED]:
-            if record[_STAR] < 0:
+            if record[_STAR] == NONE:
                 self._bad("checksum_errors", b"No Checksum with line number")
                 return
             if record[_SUM] != record[_XOR]:
@@ -133,7 +133,7 @@ class Link:
                 self._bad("number_errors", _WRONG_NUMBER)
                 return
             self.expected = record[_LINE] + 1
-        elif record[_STAR] >= 0 and not 0 <= record[_COMMENT] < record[_STAR] and record[_SUM] >= 0:
+        elif record[_SUM] != NONE and record[_STAR] < record[_COMMENT]:
             self._bad("checksum_errors", b"No Line Number with checksum")
             return
         elif record[_RESULT] == EMPTY:
@@ -148,7 +148,7 @@ class Link:
             else:
                 self.counters["format_errors"] += 1
                 command.refuse(command.explain())
-        elif record[_STAR] >= 0 and record[_SUM] < 0 and record[_TEXT] < 0 and record[_COMMENT] < 0:
+        elif record[_SUM] == NONE and record[_STAR] < record[_COMMENT] and not record[_TEXT]:
             self.counters["format_errors"] += 1
             command.refuse('unexpected "*": behind it only a checksum is right, with N and a number in front')
         self.lines += 1
@@ -278,7 +278,7 @@ class Link:
 
     def _swallow_from(self, line, record):
         self._swallow = self.odd = True
-        self._quiet = record[_COMMENT] >= 0 or (record[_TEXT] >= 0 and record[_LETTER] == _M)
+        self._quiet = record[_COMMENT] != NONE or (record[_TEXT] and record[_LETTER] == _M)
         self._tail = b""
         self._go_on_swallowing(line, False)
 
@@ -313,7 +313,7 @@ def holds_emergency(line, record):
     result = record[_RESULT]
     if result <= EMPTY:
         return result == OK and record[_LETTER] == _M and record[_NUMBER] == 112 and not record[_SUB]
-    if record[_TEXT] >= 0 and record[_LETTER] == _M:
+    if record[_TEXT] and record[_LETTER] == _M:
         return False
     return _find_emergency(line)
 
