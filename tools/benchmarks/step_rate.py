@@ -138,17 +138,18 @@ def _pulses(bare: Bare) -> tuple[float, int]:
 
 def step_rate(setup: Setup) -> dict:
     """Raises the rate until it is not reached; the CPU's load at the lowest one."""
-    result: dict = {"steps_per_s": 0}
+    result: dict = {}
     best = 0
     for rate in RATES:
         try:
             _try(setup, rate, result)
         except (BenchError, HostError, Timeout) as error:
+            if not best:
+                raise
             result["steps_per_s_limit"] = "4 x %d steps/s: %s" % (rate, error)
             break
         best = rate
-    if best:
-        bare, _ = _begin(setup, best)
-        with bare.board:
-            result["step_interval_ns"], result["step_faults"] = _pulses(bare)
+    bare, _ = _begin(setup, best)
+    with bare.board:
+        result["step_interval_ns"], result["step_faults"] = _pulses(bare)
     return result
