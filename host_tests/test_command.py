@@ -310,7 +310,7 @@ def test_a_record_is_used_over_and_over():
 
 
 def test_other_modules_know_the_layout():
-    for name in ("LETTER", "NUMBER", "NUMBERED", "LINE", "STAR", "SUM", "XOR", "TEXT", "COMMENT", "RESULT"):
+    for name in ("KEY", "LETTER", "NUMBER", "NUMBERED", "LINE", "STAR", "SUM", "XOR", "TEXT", "COMMENT", "RESULT"):
         assert getattr(link, "_" + name) == getattr(command, "_" + name)
     for name in ("MASK", "VALUED", "MANTISSA", "DECIMALS"):
         assert getattr(frame, "_C_" + name) == getattr(command, "_" + name)

@@ -68,6 +68,7 @@ _SHOWN = const(60)
 def scan_line(line: ptr8, length: int, rec: ptr32, expected: int) -> int:
     """Fill the record `rec` from a line: NEXT, PLAIN or OTHER; `expected` is the number that NEXT must have."""
     # N with its number, and the code word; `_fields` and `_finish` do the rest
+    rec[_KEY] = 0
     rec[_LETTER] = 0
     rec[_NUMBERED] = 0
     rec[_TEXT] = 0

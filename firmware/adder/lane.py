@@ -12,6 +12,7 @@ from adder.command import NEXT, Command, scan_line
 from adder.frame import _ask, _take, _targets
 from adder.planner import plan
 
+_N = const(78)
 _KEY = const(61)
 _G0 = const(71 << 20)
 _G1 = const((71 << 20) | 16)
@@ -55,7 +56,7 @@ def make(link, motion, write):
     limits = planner.limits
 
     def lane(line):
-        if link.odd or motion.enabled != 15:
+        if line[0] != _N or link.odd or motion.enabled != 15:
             return False
         due = link.expected
         if scan_line(line, len(line), record, due) != NEXT or not _go(record, frame, request, state, blocks, limits):

@@ -32,6 +32,7 @@ _NUMBER = const(1)
 _SUB = const(2)
 _NUMBERED = const(6)
 _LINE = const(5)
+_KEY = const(61)
 _STAR = const(62)
 _SUM = const(63)
 _XOR = const(64)
@@ -40,6 +41,7 @@ _COMMENT = const(65)
 _RESULT = const(66)
 
 _M = const(77)
+_M112 = const((77 << 20) | (112 << 4))
 _WRONG_NUMBER = b"Line Number is not Last Line Number+1"
 
 COUNTERS = (
@@ -92,6 +94,8 @@ class Link:
                 self.expected += 1
             self.lines += 1
             queue.put()
+        elif command.record[_KEY] == _M112 and not self._swallow:
+            self._emergency()
         elif how == OTHER or self.odd:
             self._consider(line, command)
         else:
