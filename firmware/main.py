@@ -1,7 +1,6 @@
 """Starts the firmware: checks the board before a single pin is driven, then serves the host."""
 
 import gc
-import sys
 
 
 def main():
@@ -10,7 +9,7 @@ def main():
     from adder.hal import rings_rp2040  # noqa: F401
 
     # Collect often while modules are loaded, so that what stays lies close together
-    gc.threshold(8192)
+    gc.threshold(20000)
     from _board import BOARD
 
     from adder.board import BoardError, load
@@ -32,5 +31,4 @@ def main():
 try:
     main()
 except KeyboardInterrupt:
-    print("echo:firmware stopped, heaters off; Ctrl-D starts it again")
-    sys.exit()
+    print("echo:firmware stopped, heaters off; machine.reset() starts it again")

@@ -211,12 +211,16 @@ def _step(st: ptr32, words: ptr32, i: int, dt: int, n: int) -> int:
         w += 1
         carry -= span
     else:
+        # At most some 35 words, so that a slice always finds room
+        run = n >> 5
         while n > 0:
             # Whole cycles between steps: runs so short that rounding stays below a tenth of a step
             wait = (span - 3 + (n >> 1)) // n
             if wait < shortest:
                 wait = shortest
             k = (wait * 11) >> 6
+            if k < run:
+                k = run
             if k > 1000:
                 k = 1000
             if k > n:
