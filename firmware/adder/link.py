@@ -140,7 +140,7 @@ class Link:
         elif record[_SUM] != NONE and record[_STAR] < record[_COMMENT]:
             self._bad("checksum_errors", b"No Line Number with checksum")
             return
-        elif record[_RESULT] == EMPTY:
+        elif record[_RESULT] == EMPTY and (record[_STAR] == NONE or record[_COMMENT] < record[_STAR]):
             return
         elif special and not early:
             self._act(special, command)
@@ -295,9 +295,16 @@ class Link:
         self._swallow = not whole
 
     def _emergency(self):
-        self.counters["emergencies"] += 1
-        self._stopped = True
         self._on_emergency()
+        self.stop()
+        self.counters["emergencies"] += 1
+
+    def stop(self):
+        """Forget what was put aside, and answer nothing any more."""
+        self._stopped = True
+        self._spill = []
+        self._spilled = 0
+        self.odd = False
 
 
 def _special(record):

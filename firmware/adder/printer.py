@@ -24,8 +24,14 @@ from adder.settings import Settings, groups
 HALTED = "Error:Printer halted. kill() called!"
 BEAT_MS = const(100)
 _STUCK_BEATS = const(10)
+_SILENT_BEATS = const(50)
 _WAIT_MS = const(20)
 _M = const(77)
+
+# What the main loop's reading is about
+_SILENT = const(0)  # no line since somebody looked last
+_HEARD = const(1)  # some
+_IN_LINE = const(2)  # it is in readline, perhaps for long
 
 
 class Printer:
@@ -35,10 +41,13 @@ class Printer:
         self.board = board
         self.hal = hal
         self.halted = False
+        self._aside = False  # halted, or Ctrl-C is allowed: a line has to be looked at before it is taken in
+        self._interruptible = False
         self.cancelled = False
         self.message = ""
         self._due = False  # set ten times a second: look after what is not a line
-        self._reading = False  # the main loop is in readline, perhaps for long
+        self._reading = _SILENT
+        self._beats_silent = 0
         self._beats_stuck = 0
         self._trouble = None
         self.out = Output(hal)
@@ -58,6 +67,7 @@ class Printer:
 
     def start(self):
         """Begin to supervise, then greet the host."""
+        self.hal.interrupt_character(False)
         self.heat.start()
         self.fans.start(self.motion)
         self.motion.start(self._motion_failed)
@@ -78,7 +88,8 @@ class Printer:
                     self._serve()
                 except Exception as error:
                     # A mistake in the firmware: nobody knows what it left undone
-                    self.halt("firmware failed: %r; reset the board" % (error,))
+                    if not self.halted:
+                        self.halt("firmware failed: %r; reset the board" % (error,))
         except BaseException:
             self.heat.all_off()
             self.motion.kill()
@@ -94,10 +105,10 @@ class Printer:
         run = self.codes.run
         while True:
             if poll(_WAIT_MS):
-                self._reading = True
+                self._reading = _IN_LINE
                 line = readline()
-                self._reading = False
-                if self.halted:
+                self._reading = _HEARD
+                if self._aside and self._wake():
                     self._take_halted(line)
                 elif not plain_move(line):
                     take(line)
@@ -115,10 +126,10 @@ class Printer:
     def pump(self, timeout_ms=_WAIT_MS):
         """Wait at most so long for a line, take it in, and say what is due. Never runs a queued command."""
         if self.hal.poll(timeout_ms):
-            self._reading = True
+            self._reading = _IN_LINE
             line = self.hal.readline()
-            self._reading = False
-            if self.halted:
+            self._reading = _HEARD
+            if self._aside and self._wake():
                 self._take_halted(line)
             else:
                 self.link.take(line)
@@ -136,11 +147,13 @@ class Printer:
 
     def _beat(self, _):
         # Soft timer. When the main loop waits in readline for the rest of a line, it does its work instead.
-        if self._due and self._reading:
+        if self._due and self._reading == _IN_LINE:
             self._beats_stuck += 1
             self._look_for_faults()
             if self._beats_stuck >= _STUCK_BEATS and not self.halted:
                 self.report.tick()
+            if self._beats_stuck >= _SILENT_BEATS:
+                self._allow_interrupt()
         else:
             self._beats_stuck = 0
         self._due = True
@@ -154,6 +167,30 @@ class Printer:
             self.motion.check_cold()
             if not self.queue.count:
                 self.motion.check_idle()
+        if self._reading == _HEARD:
+            self._reading = _SILENT
+            self._beats_silent = 0
+        else:
+            self._beats_silent += 1
+            if self._beats_silent >= _SILENT_BEATS:
+                self._allow_interrupt()
+
+    # Ctrl-C
+
+    def _allow_interrupt(self):
+        # The host has been silent for long. While nothing is going on, Ctrl-C leads to the REPL.
+        working = self.queue.count or self.heat.any_on() or (self.motion.busy() and not self.halted)
+        if not (working or self._interruptible):
+            self._interruptible = self._aside = True
+            self.hal.interrupt_character(True)
+
+    def _wake(self):
+        # A line has come: from now on Ctrl-C is a byte like any other. True when halted.
+        if self._interruptible:
+            self._interruptible = False
+            self._aside = self.halted
+            self.hal.interrupt_character(False)
+        return self.halted
 
     def _look_for_faults(self):
         if not self.halted:
@@ -171,11 +208,12 @@ class Printer:
 
     def emergency_stop(self, reason=None):
         """M112: steps, heaters and motors off, and only then the words. Halted until a reset or M999."""
-        self.halted = True
+        self.halted = self._aside = True
         self.motion.kill()
         self.heat.all_off()
         self.fans.off()
         self.queue.clear()
+        self.link.stop()
         text = HALTED + "\n"
         if reason:
             text = "Error:" + reason + "\n" + text
