@@ -64,7 +64,7 @@ def test_a_fault_while_heating(name, fault, begin, limit, words, record_property
         twin.run(3)
         assert twin.heater_on(name) or begin == TARGETS[name][1]
         took, text = break_and_wait(twin, name, fault, 200)
-        record_property("fault_to_off_s", took)
+        record_property("fault_to_off_s", float(took))
         print("%s %s: off after %.2f s; %s" % (name, fault, took, text))
         assert took <= limit, text
         assert any(text.startswith("Error:" + word) for word in words), text

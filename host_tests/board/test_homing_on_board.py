@@ -77,7 +77,7 @@ def test_homing_stops_within_a_step_of_the_switch(board, kinematics, start, reco
             worst = max(worst, *beyond)
             off = twin.position_mm()[axis] * SCALE[axis]
             assert -1.001 <= off <= 0.001, "%s stands %.1f steps from where its switch closes" % (axis, off)
-        record_property("endstop_overshoot_steps", worst)
+        record_property("endstop_overshoot_steps", int(worst))
         assert worst <= 1, "edges after the switch closed"
         check_drivers(twin)
         assert twin.command("M114")[0].startswith("X:0.00 Y:0.00 Z:0.00")
