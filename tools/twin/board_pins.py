@@ -77,12 +77,21 @@ class BoardWire:
         self.board = board
         self._latency = latency_s
         self._received = bytearray()
+        self._in_line = False
         board.usb.on_rx = self._on_rx
+        board.on_reset.append(self._on_reset)
 
     def _on_rx(self, data: bytes) -> None:
         self._received += data
+        self._in_line = not data.endswith(b"\n")
         if b"\n" in data:
             self.board.stop()
+
+    def _on_reset(self) -> None:
+        # A reset pulls the board off the bus: half a line stays half a line.
+        if self._in_line:
+            self._received += b"\n"
+            self._in_line = False
 
     def write(self, data: bytes) -> None:
         if self._latency:
