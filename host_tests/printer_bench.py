@@ -146,8 +146,13 @@ class PrinterBench:
         self.corexy = bool(printer.settings.get("kinematics"))
         self.made = [0, 0, 0, 0]  # steps of each motor
         self.start = [round(mm * scale) for mm, scale in zip(start_mm, self.scale[:3], strict=True)]
+        self.end = [0, 0, 0]  # where the switches close, steps from the axes' lower ends
+        self.to_max = [bool(printer.settings.get("home_to_max_" + axis)) for axis in "xyz"]
+        for axis in range(3):
+            if self.to_max[axis]:
+                self.end[axis] = round(printer.settings.get("xyz"[axis] + "_max") / 100 * self.scale[axis])
         self.stuck = {}  # axis: level that its switch keeps
-        self.closed = [0, 0, 0]
+        self.furthest = [0, 0, 0]  # steps that carriages went beyond their switches; CoreXY: half steps
         self.hal.streams.on_step = self._on_step
         self.look_at_switches()
 
@@ -165,7 +170,11 @@ class PrinterBench:
     def look_at_switches(self):
         """Set the pins of the endstops by where the carriages are."""
         for axis in range(3):
-            self.closed[axis] = closed = self.stuck.get(axis, int(self.carriage(axis) <= 0))
+            beyond = self.end[axis] * (2 if self.corexy and axis < 2 else 1) - self.carriage(axis)
+            if self.to_max[axis]:
+                beyond = -beyond
+            self.furthest[axis] = max(self.furthest[axis], beyond)
+            closed = self.stuck.get(axis, int(beyond >= 0))
             part = self.board.axes[axis]
             self.hal.levels[part.endstop] = closed ^ bool(part.endstop_invert)
 

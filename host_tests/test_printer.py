@@ -309,17 +309,27 @@ BEHIND = "M104 S200\nM140 S60\nM17\nM106 S255\nG1 X50 F6000\n" * 20
 
 
 def fail_in_a_handler(b):
-    b.printer.motion.set_position = lambda axis, units: 1 // 0
+    def set_position(axis, units):
+        wait(b)
+        return 1 // 0
+
+    b.printer.motion.set_position = set_position
     b.send("G92 X1\n" + BEHIND)
 
 
 def fault_in_a_handler(b):
-    def m400():
-        b.run_before = list(b.made)
+    def drain():
+        wait(b)
         raise Fault("Homing failed: no switch")
 
-    b.printer.motion.drain = m400
+    b.printer.motion.drain = drain
     b.send("M400\n" + BEHIND)
+
+
+def wait(b):
+    # Until ring and store are full
+    for _ in range(200):
+        b.printer.pump()
 
 
 def fail_in_the_feeder(b):
