@@ -58,7 +58,8 @@ class Feeder:
 
     def busy(self):
         """Moves are queued or being made."""
-        return self.running or not self.slicer.idle()
+        # In this order: between the two the timer may start the streams with the last block there is
+        return not self.slicer.idle() or self.running
 
     def ahead_us(self):
         """Motion left in the step driver."""
