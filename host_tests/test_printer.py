@@ -1,5 +1,6 @@
 """The whole printer on the host: what acts on arrival, floods, silence, garbage, faults, busy lines, Ctrl-C."""
 
+import json
 import re
 
 import pytest
@@ -408,6 +409,33 @@ def test_a_halted_printer_keeps_quiet_about_further_mistakes(b):
     b.send("M999\n")
     b.run(100)
     assert isinstance(b.error, Reset)
+
+
+# The state as JSON
+
+
+def test_state_as_json(bench):
+    b = homed(bench)
+    b.say("M140 S60\nM220 S150\nM221 S90\nM302 P1\nG1 X12.34 Y-7 Z0.3 E1.5 F6000\nM400\nG92 Y-1\n")
+    written = b.say("M105 S2\n")
+    assert written[1:] == ["ok"]
+    state = json.loads(written[0])
+    heaters = state.pop("heaters")
+    assert heaters == [pytest.approx(22, abs=5), pytest.approx(22, abs=1)]
+    assert state == {
+        "status": "I", "active": [60, 0], "standby": [0, 0], "hstat": [2, 0], "pos": [12.34, -1, 0.3], "extr": [1.5],
+        "sfactor": 150, "efactor": [90], "tool": 0, "probe": "0", "fanRPM": 0, "homed": [1, 1, 1],
+        "fraction_printed": 0,
+    }  # fmt: skip
+    b.say("M104 S50\nG28 X\nM84 Y\nG1 X50 F600\n")
+    b.run(200)
+    written = b.say("M105 S3\n")
+    state = json.loads(written[0])
+    assert state["status"] == "B" and state["hstat"] == [2, 2] and state["homed"] == [1, 0, 1]
+    assert state["myName"] == b.board.title and state["numTools"] == 1 and state["axes"] == 3
+    for other in ("M105", "M105 S1", "M105 S"):
+        written = b.say(other + "\n")
+        assert len(written) == 1 and written[0].startswith("ok T:")
 
 
 # Ctrl-C

@@ -11,6 +11,13 @@ from adder.heat import degrees
 _TICK_MS = const(100)
 
 
+def millimetres(units):
+    """10 nm as a text with two decimals."""
+    hundredths = (abs(units) + 500) // 1000
+    sign = "-" if units < 0 and hundredths else ""
+    return "%s%d.%02d" % (sign, hundredths // 100, hundredths % 100)
+
+
 class Reporter:
     """`tick`, called ten times a second, writes what is due.
 
@@ -84,10 +91,7 @@ class Reporter:
         motion = self._motion
         parts = []
         for axis in range(4):
-            value = motion.position_u(axis)
-            hundredths = (abs(value) + 500) // 1000
-            sign = "-" if value < 0 and hundredths else ""
-            parts.append("%s:%s%d.%02d" % ("XYZE"[axis], sign, hundredths // 100, hundredths % 100))
+            parts.append("%s:%s" % ("XYZE"[axis], millimetres(motion.position_u(axis))))
         return "%s Count X:%d Y:%d Z:%d" % (
             " ".join(parts), motion.steps(0), motion.steps(1), motion.steps(2),
         )

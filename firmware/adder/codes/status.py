@@ -2,8 +2,10 @@
 
 from adder import VERSION
 from adder.codes.common import check_tool, plain
+from adder.heat import degrees
 from adder.planner import BLOCKS
 from adder.queue import SIZE
+from adder.report import millimetres
 
 # Everything a host may ask for, and whether it works.
 _CAPABILITIES = (
@@ -43,10 +45,48 @@ _CAPABILITIES = (
 
 
 def m105(p, c):
-    """M105: temperatures in one line with the ok."""
+    """M105: temperatures in one line with the ok; S2 and S3: the printer's state as JSON, then the ok."""
     check_tool(c, "T")
+    kind = c.int("S", 0)
+    if kind == 2 or kind == 3:
+        p.out.line(_json(p, kind == 3))
+        return False
     p.out.line("ok " + p.report.temperatures())
     return True
+
+
+def _json(p, fixed):
+    # The bed comes first in lists of heaters. What this printer has not got is 0.
+    motion = p.motion
+    heaters = [p.heat.by_name("bed"), p.heat.by_name("hotend")]
+    words = [
+        ("status", '"B"' if motion.busy() or len(p.queue) > 1 else '"I"'),
+        ("heaters", _list([degrees(h.temperature_cc) if h else "0.0" for h in heaters])),
+        ("active", _list([degrees(h.target_cc) if h else "0.0" for h in heaters])),
+        ("standby", "[0.0,0.0]"),
+        ("hstat", _list(["2" if h and h.target_cc else "0" for h in heaters])),
+        ("pos", _list([millimetres(motion.position_u(axis)) for axis in range(3)])),
+        ("extr", _list([millimetres(motion.position_u(3))])),
+        ("sfactor", "%d.00" % motion.feed_percent),
+        ("efactor", "[%d.00]" % motion.flow_percent),
+        ("tool", "0"),
+        ("probe", '"0"'),
+        ("fanRPM", "0"),
+        ("homed", _list([str(motion.homed >> axis & 1) for axis in range(3)])),
+        ("fraction_printed", "0.0"),
+    ]
+    if fixed:
+        words += [
+            ("myName", '"%s"' % plain(p.board.title.encode()).replace('"', "'").replace("\\", "/")),
+            ("firmwareName", '"Adder %s"' % VERSION),
+            ("axes", "3"),
+            ("numTools", "1"),
+        ]
+    return "{" + ",".join(['"%s":%s' % word for word in words]) + "}"
+
+
+def _list(texts):
+    return "[" + ",".join(texts) + "]"
 
 
 def m114(p, c):

@@ -34,7 +34,7 @@ ROWS = (
     ("M84", "motion", "m84", "Disable motors", _MOTORS, "drain"),
     ("M92", "settings", "m92", "Steps per mm", "X Y Z E=steps per mm", "drain"),
     ("M104", "heat", "m104", "Set hotend temperature", "S=target [degC, 0 off]; T=tool [0]", "immediate"),
-    ("M105", "status", "m105", "Report temperatures", "T=tool [0]", "immediate"),
+    ("M105", "status", "m105", "Report temperatures", "T=tool [0]; S=2 or 3 as JSON", "immediate"),
     ("M106", "heat", "m106", "Fan on", "S=speed [0 to 255, 255]; P=fan [0]", "queued"),
     ("M107", "heat", "m107", "Fan off", "P=fan [0]", "queued"),
     ("M108", "", "", "End a wait", "", "realtime"),
