@@ -77,7 +77,6 @@ class BoardWire:
         self.board = board
         self._latency = latency_s
         self._received = bytearray()
-<<<<<<< ours
         self._in_line = False
         board.usb.on_rx = self._on_rx
         board.on_reset.append(self._on_reset)
@@ -85,20 +84,6 @@ class BoardWire:
     def _on_rx(self, data: bytes) -> None:
         self._received += data
         self._in_line = not data.endswith(b"\n")
-=======
-        self._last = b"\n"
-        board.usb.on_rx = self._on_rx
-        board.usb.on_gone = self._on_gone
-
-    def _on_gone(self) -> None:
-        # The port is gone: what comes later is no part of the line that was coming.
-        if self._last != b"\n":
-            self._on_rx(b"\n")
-
-    def _on_rx(self, data: bytes) -> None:
-        self._received += data
-        self._last = data[-1:]
->>>>>>> theirs
         if b"\n" in data:
             self.board.stop()
 
