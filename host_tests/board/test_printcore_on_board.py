@@ -7,13 +7,12 @@ import time
 
 import numpy as np
 import pytest
+from printrun import gcoder, printcore
 
 from host_tests.board.printers import check_drivers, printer
 from tools.twin.expected import read_file
 from tools.twin.serial_port import LiveTwin, PtyPort
 
-printcore = pytest.importorskip("printrun.printcore")
-gcoder = pytest.importorskip("printrun.gcoder")
 
 LIMIT_S = 90  # printcore waits for ever
 

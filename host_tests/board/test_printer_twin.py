@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 import serial
+from printrun import gcoder, printcore
 
 from tools import paths
 from tools.twin.print_job import PrintJob
@@ -200,8 +201,6 @@ class BadCable:
 
 
 def test_printcore_prints_with_one_line_in_a_hundred_damaged(twin, port):
-    printcore = pytest.importorskip("printrun.printcore")
-    gcoder = pytest.importorskip("printrun.gcoder")
     path, live = port
     live.damage = BadCable(every=100)
     lines = ["G91"] + ["G1 X%.4f Y%.4f F6000" % (0.0125 * (1 + n % 9), 0.0125 * (n % 7 - 2)) for n in range(600)]
