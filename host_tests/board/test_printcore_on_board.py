@@ -13,7 +13,6 @@ from host_tests.board.printers import check_drivers, printer
 from tools.twin.expected import read_file
 from tools.twin.serial_port import LiveTwin, PtyPort
 
-
 LIMIT_S = 90  # printcore waits for ever
 
 
