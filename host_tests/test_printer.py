@@ -289,13 +289,6 @@ def test_busy_lines_in_time_in_every_late_command(bench, name, interval):
     assert busy >= (1 if interval == 5 else 2)
 
 
-def test_no_busy_lines(b):
-    b.say("M113 S0\n")
-    b.send("G4 S30\n")
-    b.run(31_000)
-    assert b.take() == ["ok"]
-
-
 def test_nothing_is_said_without_a_reason(b):
     b.run(60_000)
     assert b.take() == []

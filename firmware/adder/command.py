@@ -259,6 +259,7 @@ def _finish(line: ptr8, length: int, rec: ptr32, i: int, xor: int, expected: int
     star = -1
     text = rec[_TEXT]
     at_star = 0
+    first = i
     while i < length:
         c = line[i]
         if c == 42:
@@ -287,6 +288,8 @@ def _finish(line: ptr8, length: int, rec: ptr32, i: int, xor: int, expected: int
             if line[i] > 32:
                 total = -1
             i += 1
+        if star > first and line[first] == 42 and text == 0:
+            total = -1  # lines whose ends were lost, run into one: their sums may cancel each other
     rec[_STAR] = star if star >= 0 else NONE
     rec[_SUM] = total if total >= 0 else NONE
     rec[_XOR] = at_star
