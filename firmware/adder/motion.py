@@ -8,7 +8,7 @@ from adder.feeder import Feeder
 from adder.frame import AXES, CLIPPED, MOVES, TOO_COLD, UNIT, E, Frame
 
 _LOWER = "xyze"
-_SERVICE_MS = 10
+_SERVICE_MS = 5
 
 # name, code, letter, unit, decimals, default, lowest, highest, title
 SETTINGS = (
