@@ -59,6 +59,14 @@ def test_one_axis_homes_and_the_others_stay(bench, axis, kinematics):
     before[axis] = 0
     assert [b.carriage(n) for n in range(3)] == before
     assert b.printer.motion.homed == 1 << axis
+    # Nobody knows where the others are, but they are still where they were said to be
+    assert b.say("M114\n")[0].startswith("X:0.00 Y:0.00 Z:0.00")
+    b.say("G1 X2 Y3 Z1 F3000\nM400\n")
+    double = 2 if kinematics else 1
+    before[0] += 160 * double
+    before[1] += 240 * double
+    before[2] += 400
+    assert [b.carriage(n) for n in range(3)] == before
 
 
 @pytest.mark.parametrize("kinematics", [0, 1])
