@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from host_tests.board.printers import CYCLE_S, HALTED, HeaterPins, check_drivers, printer, warm
+from host_tests.board.programs import wave
 
 MOVE = ["M302 P1", "M104 S200", "M140 S50", "M106 S200", "G91", "G1 X120 Y90 Z6 E8 F9000"]
 BUSY = {
@@ -75,6 +76,26 @@ def test_m112_stops_everything_at_once(busy, record_property):
         steps = twin.steps("x").total
         twin.stream(["G91", "G1 X1 F600", "M400"])
         assert twin.steps("x").total == steps + 80
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_m112_at_any_moment_of_a_print(seed, record_property):
+    """Short moves are streamed, reports are on; M112 comes between two lines, whatever the firmware is at then."""
+    dice = random.Random(seed)
+    with printer(start={"x": 40, "y": 50, "z": 20}) as twin:
+        twin.command("M155 S1 C5")
+        begin, last = twin.now, dice.uniform(0.4, 1.0)
+        for sent in twin.streaming(wave(600, 0.3, 7200)):
+            if sent and twin.now - begin > last:
+                break
+        twin.board.run(dice.uniform(0, 0.006))
+        assert twin.now - last_steps(twin) < 0.02, "not moving any more"
+        twin.send("M112")
+        assert HALTED in twin.run(0.3)
+        spent = last_steps(twin) - twin.board.usb.last_out * CYCLE_S
+        record_property("estop_us", round(spent * 1e6))
+        print("last edge %.0f us after the last byte" % (spent * 1e6))
+        assert spent <= 0.002
 
 
 @pytest.mark.parametrize("form", FORMS)
