@@ -57,9 +57,9 @@ class Bench:
 
         def seal(st, pl, blk):
             tail, head = pl[1], pl[0]
-            fields = list(blk[(tail & 31) * 16 : (tail & 31) * 16 + 16])
+            fields = list(blk[(tail & 63) * 16 : (tail & 63) * 16 + 16])
             entry = pl[2]
-            leave = blk[((tail + 1) & 31) * 16 + 5] if tail + 1 < head else 0
+            leave = blk[((tail + 1) & 63) * 16 + 5] if tail + 1 < head else 0
             self.blocks.append({"fields": fields, "entry": entry, "leave": leave, "slice": st[10]})
             original(st, pl, blk)
 

@@ -502,7 +502,7 @@ def test_endstops(p):
 
 def test_diagnostics(p):
     assert p.run("M122") == (
-        "echo:underruns:2 lowest_ahead_ms:154 buffer_ms:99 blocks:5/32 queue:3/16 lines:1000 "
+        "echo:underruns:2 lowest_ahead_ms:154 buffer_ms:99 blocks:5/60 queue:3/16 lines:1000 "
         "heap_free:123456 clipped:3 resends:4\nok\n"
     )
 
@@ -593,7 +593,7 @@ def test_steps_per_mm(p):
         ("M201", "M201 X3000 Y3000 Z200 E5000"),
         ("M203", "M203 X300.00 Y300.00 Z12.00 E60.00"),
         ("M204", "M204 P1500 R2000 T2000"),
-        ("M205", "M205 B20000 S0.00 T0.00 J0.013 X10.00 Y10.00 Z0.40 E5.00"),
+        ("M205", "M205 B20000 S0.00 T0.00 J0.013 X10.00 Y10.00 Z0.40 E5.00 C0"),
         ("M211", "Soft endstops: On  Min: X0.00 Y0.00 Z0.00  Max: X200.00 Y200.00 Z200.00"),
     ],
 )

@@ -89,6 +89,7 @@ def test_entry_speeds_are_the_highest_allowed(seed, classic):
     for way, speed, accel in moves:
         bench.move(*way, speed, accel)
     assert bench.planner.waiting() == len(moves)
+    bench.planner.look_ahead()
     entry, blocks = reference(moves, LIMITS, 0.05, classic)
     for i, want in enumerate(entry):
         got = math.sqrt(bench.planner.blocks[i * BLOCK + 5] / 256)

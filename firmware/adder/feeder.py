@@ -54,6 +54,10 @@ class Feeder:
             _, function, value = events.pop(0)
             function(value)
 
+    def set_feed(self, percent):
+        """Feedrate percentage from the next slice on."""
+        self.planner.set_feed(percent)
+
     # State
 
     def busy(self):

@@ -28,7 +28,6 @@ FEEDRATE = 9  # 10 nm/s
 HOMED = 10  # bit per axis
 LOW = 11  # X Y Z, 10 nm
 HIGH = 14
-FEED_PERCENT = 17
 FLOW_PERCENT = 18
 FLOW_REST = 19  # hundredths of 10 nm
 ACCEL_PRINT = 20  # mm/s^2
@@ -59,7 +58,6 @@ _FEEDRATE = const(9)
 _HOMED = const(10)
 _LOW = const(11)
 _HIGH = const(14)
-_FEED_PERCENT = const(17)
 _FLOW_PERCENT = const(18)
 _FLOW_REST = const(19)
 _ACCEL_PRINT = const(20)
@@ -241,12 +239,6 @@ def _ask(fr: ptr32, rq: ptr32) -> int:
     rq[6] = rq[2]
     rq[7] = d
     speed = fr[_FEEDRATE]
-    percent = fr[_FEED_PERCENT]
-    if percent != 100:
-        if speed // 100 > _SPEED_MAX // percent:
-            speed = _SPEED_MAX
-        else:
-            speed = speed // 100 * percent + speed % 100 * percent // 100
     if far == 0:
         rq[9] = fr[_ACCEL_RETRACT]
         least = fr[_MIN_PRINT]
@@ -290,7 +282,6 @@ class Frame:
         self.state = array("i", [0] * FIELDS)
         state = self.state
         state[FEEDRATE] = 1500 * UNIT // 60
-        state[FEED_PERCENT] = 100
         state[FLOW_PERCENT] = 100
 
     def resolve(self, c, request):

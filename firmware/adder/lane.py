@@ -16,7 +16,7 @@ _N = const(78)
 _KEY = const(61)
 _G0 = const(71 << 20)
 _G1 = const((71 << 20) | 16)
-_BLOCKS = const(32)
+_CAPACITY = const(60)
 _FLOW_REST = const(19)
 _COLD = const(26)
 
@@ -26,7 +26,7 @@ def _go(record: ptr32, frame: ptr32, request: ptr32, state: ptr32, blocks: ptr32
     # 1: the move is in the planner, or there was none to make
     if record[_KEY] != _G1 and record[_KEY] != _G0:
         return 0
-    if state[0] - state[1] >= _BLOCKS or frame[_COLD] != 0:
+    if state[0] - state[1] >= _CAPACITY or frame[_COLD] != 0:
         return 0
     rest = frame[_FLOW_REST]
     result = int(_targets(record, frame))

@@ -46,7 +46,6 @@ class Motion:
     absolute_e = _mode(frame.RELATIVE_E, False)
     inch = _mode(frame.INCH, True)
     soft_endstops = _mode(frame.SOFT_ENDSTOPS, True)
-    feed_percent = _field(frame.FEED_PERCENT)
     flow_percent = _field(frame.FLOW_PERCENT)
     homed = _field(frame.HOMED)  # bit per axis
 
@@ -64,6 +63,7 @@ class Motion:
         self.stops = 0  # how often everything queued was dropped
         self.enabled = 0  # bit per motor that is on
         self._warned = 0
+        self._feed_percent = 100
         drivers = board.axes
         self.feeder = Feeder(
             hal,
@@ -100,6 +100,16 @@ class Motion:
         except Exception as error:
             self.kill()
             self._on_failure(error)
+
+    @property
+    def feed_percent(self):
+        """Feedrate percentage (M220); it acts on everything that has not become steps yet."""
+        return self._feed_percent
+
+    @feed_percent.setter
+    def feed_percent(self, percent):
+        self._feed_percent = percent
+        self.feeder.set_feed(percent)
 
     # Settings
 

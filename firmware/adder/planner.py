@@ -2,9 +2,13 @@
 
 A ring of blocks waits here until the slicer takes them. Adding a block computes its length, its nominal speed and
 acceleration under the limits of each axis, and the highest speed at the junction with the block before it (junction
-deviation, or classic jerk); then a backward and a forward pass over the ring settle the entry speeds, so that the
-machine can always stop at the end of what is known. A block that the slicer has taken is sealed: it is not in the
-ring any more, and the speed at its end is the fixed entry speed of the next one.
+deviation, or classic jerk). The entry speeds are settled later, by a backward and a forward pass over the ring just
+before the slicer takes blocks (`look_ahead`), so that the machine can always stop at the end of what is known. A block
+that the slicer has taken is sealed: the speed at its end is the fixed entry speed of the next one. Its place in the
+ring stays as it is until much later, so that the slicer can hand back what it has not made of it.
+
+The feedrate percentage acts on everything in the ring: each block keeps the speed that was asked for and the highest
+speed that the limits allow. Zero per cent is a hold: the speed goes down to rest as fast as the accelerations allow.
 
 Units, chosen so that everything fits 31 bits: length 10 nm; speed 10 nm/s; acceleration mm/s^2; squared speed
 (mm/s)^2 / 256 ("v2"), so at most 1448 mm/s; unit vectors 1/32768.
@@ -23,15 +27,20 @@ _LENGTH = const(0)  # 10 nm
 _SPEED = const(1)  # nominal, 10 nm/s
 _ACCEL = const(2)  # mm/s^2
 _NOMINAL_V2 = const(3)
-_JUNCTION_V2 = const(4)  # upper limit at the entry
+_JUNCTION_V2 = const(4)  # what the corner at the entry allows
 _ENTRY_V2 = const(5)  # planned
 _GAIN_V2 = const(6)  # 2 a L: how much v2 can change over the block
 _EVENTS = const(7)  # number of the last event that is due when the block begins
 _STEPS = const(8)  # 4 motors, signed
+_ASKED = const(12)  # speed at 100 %, 10 nm/s
+_TOP = const(13)  # highest speed that the limits allow, 10 nm/s
+_KINK = const(14)  # how sharply any motor's speed changes at the entry: steps/m * change of unit vector / 2**15
+_DONE = const(15)  # part that has been made, 2**-29: 0 but for a block that was handed back
 _STRIDE = const(16)
 
-BLOCKS = 32
-_MASK = const(31)
+BLOCKS = 64
+CAPACITY = 60  # blocks that may wait; the rest keeps the places of those in work
+_MASK = const(63)
 
 # Planner state
 STATE_FIELDS = 16
@@ -39,8 +48,10 @@ _HEAD = const(0)  # next free block, counts up for ever
 _TAIL = const(1)  # first block that the slicer has not taken
 _FIXED_V2 = const(2)  # speed at the end of the last sealed block
 _EVENT = const(3)
-_PREV_NOMINAL_V2 = const(4)
+_FEED = const(4)  # percent, 0: hold
 _PREV_ACCEL = const(5)
+_SETTLED = const(6)  # blocks before this one have been through `look_ahead`
+_DIRTY = const(7)  # `look_ahead` is due
 _PREV_UNIT = const(8)  # 4 entries, signed
 
 # A request, as `plan` reads it
@@ -50,7 +61,7 @@ _R_MOTOR = const(4)  # the same after linear kinematics
 _R_SPEED = const(8)  # 10 nm/s
 _R_ACCEL = const(9)
 _R_LENGTH = const(10)  # from here on filled in by the planner
-_R_NOMINAL_V2 = const(11)
+_R_TOP = const(11)
 _R_UNIT = const(12)  # 4 entries
 
 # Limits
@@ -66,6 +77,8 @@ _L_STEP_RATE = const(24)  # 4 motors: highest steps/s the driver takes
 _L_PLANNED = const(28)  # 4 motors: steps of all blocks ever added, signed
 
 _V2_MAX = const(0x1FFFFFFF)
+_SPEED_MAX = const(0x0FFFFFFF)
+_V2_UNIT = const(39062500)  # (10 nm/s)^2 in a unit of v2
 _STEPS_MAX = const(200000)  # per block and motor: the slicer carries 12 fraction bits and a sign
 _SECONDS_MAX = const(30)
 _DEN = const(100000000)  # 10 nm * steps per metre -> steps
@@ -83,7 +96,7 @@ def plan(pl: ptr32, blk: ptr32, rq: ptr32, lim: ptr32) -> int:
         return parts
     if int(_to_steps(pl, blk, rq, lim)) == 0:
         return -1
-    junction = int(_junction(pl, rq, lim))
+    junction = int(_junction(pl, blk, rq, lim))
     _enter(pl, blk, rq, junction)
     return 0
 
@@ -127,6 +140,8 @@ def _measure(rq: ptr32, lim: ptr32) -> int:
             else:
                 speed = speed * ratio
         length = d
+    rq[_R_SPEED] = speed
+    speed = _SPEED_MAX
     if length == 0:
         return -1
 
@@ -160,7 +175,10 @@ def _measure(rq: ptr32, lim: ptr32) -> int:
         speed = 1
 
     # Too long for one block: in time, or in steps
-    parts = length // speed // _SECONDS_MAX + 1
+    i = rq[_R_SPEED]
+    if i > speed:
+        i = speed
+    parts = length // i // _SECONDS_MAX + 1
     i = 0
     while i < 4:
         d = rq[_R_MOTOR + i]
@@ -178,19 +196,8 @@ def _measure(rq: ptr32, lim: ptr32) -> int:
                 speed = most
         i += 1
     rq[_R_LENGTH] = length
-    rq[_R_SPEED] = speed
+    rq[_R_TOP] = speed
     rq[_R_ACCEL] = accel
-    v = speed * 2 // 3125  # mm/s / 64
-    if v > 32767:
-        v = v >> 2
-        nominal = _V2_MAX
-        if v < 23170:
-            nominal = v * v
-    else:
-        nominal = v * v >> 4
-    if nominal < 1:
-        nominal = 1
-    rq[_R_NOMINAL_V2] = nominal
     return parts
 
 
@@ -228,37 +235,37 @@ def _to_steps(pl: ptr32, blk: ptr32, rq: ptr32, lim: ptr32) -> int:
 
 
 @micropython.viper
-def _junction(pl: ptr32, rq: ptr32, lim: ptr32) -> int:
-    # Highest v2 at the junction with the block before
-    accel = rq[_R_ACCEL]
-    nominal = rq[_R_NOMINAL_V2]
-    junction = nominal
-    if pl[_PREV_NOMINAL_V2] < junction:
-        junction = pl[_PREV_NOMINAL_V2]
-    if lim[_L_CLASSIC] != 0:
-        i = 0
-        while i < 4:
-            d = rq[_R_UNIT + i] - pl[_PREV_UNIT + i]
+def _junction(pl: ptr32, blk: ptr32, rq: ptr32, lim: ptr32) -> int:
+    # What the corner after the block before allows, v2
+    junction = _V2_MAX
+    kink = 0
+    s2 = 0
+    classic = lim[_L_CLASSIC]
+    i = 0
+    while i < 4:
+        d = rq[_R_UNIT + i] - pl[_PREV_UNIT + i]
+        if d != 0:
             if d < 0:
                 d = 0 - d
-            if d > 0:
+            v = d * (lim[_L_STEPS_MM + i] >> 10) >> 5
+            if v > kink:
+                kink = v
+            if classic != 0:
                 v = (lim[_L_JERK + i] << 15) // d
                 if v < 32768:
                     v = v * v >> 4
                     if v < junction:
                         junction = v
-            i += 1
-    else:
+            else:
+                d = d >> 2
+                s2 += d * d
+        i += 1
+    blk[(pl[_HEAD] & _MASK) * _STRIDE + _KINK] = kink
+    if classic == 0:
         # v^2 = a * deviation * c (1 + c) / s^2, with s and c the sine and cosine of half the turn (Marlin's rule after
         # onehossshay, written with s so that small turns keep their precision). |difference of unit vectors| = 2 s.
-        s2 = 0
-        i = 0
-        while i < 4:
-            d = (rq[_R_UNIT + i] - pl[_PREV_UNIT + i]) >> 2
-            s2 += d * d
-            i += 1
         s2 = s2 >> 2
-        most = accel
+        most = rq[_R_ACCEL]
         if pl[_PREV_ACCEL] < most:
             most = pl[_PREV_ACCEL]
         if s2 >= 1 << 26:
@@ -270,16 +277,35 @@ def _junction(pl: ptr32, rq: ptr32, lim: ptr32) -> int:
                 v = int(muldiv(k, c * (8192 + c), s2))
                 if v < junction:
                     junction = v
-
     return junction
 
 
 @micropython.viper
+def _pace(pl: ptr32, blk: ptr32, b: int):
+    # Nominal speed of the block at `b` under the feedrate percentage
+    percent = pl[_FEED]
+    speed = blk[b + _ASKED]
+    if percent != 100:
+        if percent > 100 and speed > _SPEED_MAX // percent * 100:
+            speed = _SPEED_MAX
+        else:
+            speed = int(muldiv(speed, percent, 100))
+    if speed > blk[b + _TOP]:
+        speed = blk[b + _TOP]
+    blk[b + _SPEED] = speed
+    nominal = _V2_MAX
+    if speed < 144800000:
+        nominal = int(muldiv(speed, speed, _V2_UNIT))
+        if nominal < 1 and percent != 0:
+            nominal = 1
+    blk[b + _NOMINAL_V2] = nominal
+
+
+@micropython.viper
 def _enter(pl: ptr32, blk: ptr32, rq: ptr32, junction: int):
-    # The block's other fields, then the look-ahead passes
+    # The block's other fields
     length = rq[_R_LENGTH]
     accel = rq[_R_ACCEL]
-    nominal = rq[_R_NOMINAL_V2]
     if length // 3125 + 1 > (1 << 25) // accel:
         gain = _V2_MAX
     else:
@@ -289,49 +315,86 @@ def _enter(pl: ptr32, blk: ptr32, rq: ptr32, junction: int):
     head = pl[_HEAD]
     b = (head & _MASK) * _STRIDE
     blk[b + _LENGTH] = length
-    blk[b + _SPEED] = rq[_R_SPEED]
     blk[b + _ACCEL] = accel
-    blk[b + _NOMINAL_V2] = nominal
+    blk[b + _JUNCTION_V2] = junction
+    blk[b + _ENTRY_V2] = 0
     blk[b + _GAIN_V2] = gain
     blk[b + _EVENTS] = pl[_EVENT]
-    tail = pl[_TAIL]
-    if head == tail:
-        # Nothing is waiting: the entry speed is what the last sealed block ends with, zero at rest.
-        blk[b + _JUNCTION_V2] = pl[_FIXED_V2]
-        blk[b + _ENTRY_V2] = pl[_FIXED_V2]
-    else:
-        blk[b + _JUNCTION_V2] = junction
-        blk[b + _ENTRY_V2] = 0
+    blk[b + _ASKED] = rq[_R_SPEED]
+    blk[b + _TOP] = rq[_R_TOP]
+    blk[b + _DONE] = 0
+    _pace(pl, blk, b)
     i = 0
     while i < 4:
         pl[_PREV_UNIT + i] = rq[_R_UNIT + i]
         i += 1
-    pl[_PREV_NOMINAL_V2] = nominal
     pl[_PREV_ACCEL] = accel
-    head += 1
-    pl[_HEAD] = head
+    pl[_HEAD] = head + 1
+    pl[_DIRTY] = 1
 
-    # Backward: from rest at the end of the newest block, as fast as each block can still brake.
+
+@micropython.viper
+def look_ahead(pl: ptr32, blk: ptr32):
+    """Settle the entry speeds of all waiting blocks.
+
+    Backward: from rest at the end of the newest block, no faster than each block can still brake, than its corner and
+    than both neighbours' nominal speeds. Forward: no block gains, or loses, more than its length allows; what is
+    faster than it should be (after a hold, or with a lower percentage) goes down as fast as it may.
+    """
+    head = pl[_HEAD]
+    tail = pl[_TAIL]
+    settled = pl[_SETTLED]
+    pl[_SETTLED] = head
+    pl[_DIRTY] = 0
+    if head == tail:
+        return
     leave = 0
     i = head - 1
+    b = (i & _MASK) * _STRIDE
     while i > tail:
-        b = (i & _MASK) * _STRIDE
         v = leave + blk[b + _GAIN_V2]
         if v > blk[b + _JUNCTION_V2]:
             v = blk[b + _JUNCTION_V2]
-        if v == blk[b + _ENTRY_V2] and i < head - 1:
+        if v > blk[b + _NOMINAL_V2]:
+            v = blk[b + _NOMINAL_V2]
+        old = blk[b + _ENTRY_V2]
+        here = b
+        b = ((i - 1) & _MASK) * _STRIDE
+        if v > blk[b + _NOMINAL_V2]:
+            v = blk[b + _NOMINAL_V2]
+        if v == old and i < settled:
+            b = here
             break
-        blk[b + _ENTRY_V2] = v
+        blk[here + _ENTRY_V2] = v
         leave = v
         i -= 1
-    # Forward: no block can gain more than its length allows.
+    v = blk[b + _ENTRY_V2]
+    if i == tail:
+        v = pl[_FIXED_V2]
+        blk[b + _ENTRY_V2] = v
     while i < head - 1:
-        b = (i & _MASK) * _STRIDE
-        v = blk[b + _ENTRY_V2] + blk[b + _GAIN_V2]
+        most = v + blk[b + _GAIN_V2]
+        least = v - blk[b + _GAIN_V2]
         i += 1
         b = (i & _MASK) * _STRIDE
-        if blk[b + _ENTRY_V2] > v:
+        v = blk[b + _ENTRY_V2]
+        if v > most:
+            v = most
             blk[b + _ENTRY_V2] = v
+        elif v < least:
+            v = least
+            blk[b + _ENTRY_V2] = v
+
+
+@micropython.viper
+def _rescale(pl: ptr32, blk: ptr32):
+    # The percentage has changed: nominal speeds of all waiting blocks anew
+    i = pl[_TAIL]
+    while i < pl[_HEAD]:
+        _pace(pl, blk, (i & _MASK) * _STRIDE)
+        i += 1
+    pl[_SETTLED] = 0
+    pl[_DIRTY] = 1
 
 
 class Planner:
@@ -345,13 +408,14 @@ class Planner:
         for i in range(4):
             self.limits[_L_REST + i] = _DEN // 2  # so that steps round to nearest
             self.limits[_L_STEP_RATE + i] = 1000000
+        self.state[_FEED] = 100
 
     def waiting(self):
-        """Blocks that the slicer has not taken, 0..32."""
+        """Blocks that the slicer has not taken, 0..60."""
         return self.state[_HEAD] - self.state[_TAIL]
 
     def full(self):
-        return self.state[_HEAD] - self.state[_TAIL] >= BLOCKS
+        return self.state[_HEAD] - self.state[_TAIL] >= CAPACITY
 
     def clear(self):
         """Forget all waiting blocks; the machine is at rest."""
@@ -359,11 +423,21 @@ class Planner:
         state[_HEAD] = 0
         state[_TAIL] = 0
         state[_FIXED_V2] = 0
-        state[_PREV_NOMINAL_V2] = 0
+        state[_SETTLED] = 0
+        state[_DIRTY] = 0
 
     def add(self):
         """Plan the move in `request`; see `plan`."""
         return plan(self.state, self.blocks, self.request, self.limits)
+
+    def set_feed(self, percent):
+        """Feedrate percentage of everything that waits and comes, 0 (hold) to 999."""
+        self.state[_FEED] = percent
+        _rescale(self.state, self.blocks)
+
+    def look_ahead(self):
+        """Settle the entry speeds now; the slicer does it by itself."""
+        look_ahead(self.state, self.blocks)
 
     def next_event(self, number):
         """Blocks added from now on begin after event `number`."""

@@ -25,14 +25,16 @@ import micropython
 from micropython import const
 
 from adder.fixmath import muldiv
+from adder.planner import look_ahead
 from adder.trapezoid import _seal
 
 # Block layout, as in adder/planner.py
 _EVENTS = const(7)
 _STRIDE = const(16)
-_MASK = const(31)
+_MASK = const(63)
 _HEAD = const(0)
 _TAIL = const(1)
+_DIRTY = const(7)
 
 # Slicer state
 STATE_FIELDS = 96
@@ -100,6 +102,8 @@ def _advance(st: ptr32, pl: ptr32, blk: ptr32) -> int:
             st[_EVENT_RING + (e & 7) * 2] = event
             st[_EVENT_RING + (e & 7) * 2 + 1] = st[_SLICES]
             st[_EVENT_COUNT] = e + 1
+        if pl[_DIRTY] != 0:
+            look_ahead(pl, blk)
         _seal(st, pl, blk)
         phase = 0
     st[_PHASE] = phase

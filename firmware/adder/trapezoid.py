@@ -19,7 +19,7 @@ _ENTRY_V2 = const(5)
 _GAIN_V2 = const(6)
 _STEPS = const(8)
 _STRIDE = const(16)
-_MASK = const(31)
+_MASK = const(63)
 # Planner state
 _HEAD = const(0)
 _TAIL = const(1)

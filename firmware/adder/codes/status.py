@@ -3,7 +3,7 @@
 from adder import VERSION
 from adder.codes.common import check_tool, plain
 from adder.heat import degrees
-from adder.planner import BLOCKS
+from adder.planner import CAPACITY
 from adder.queue import SIZE
 from adder.report import millimetres
 
@@ -132,7 +132,7 @@ def m122(p, c):
         "underruns:%d" % feeder.underruns,
         "lowest_ahead_ms:%d" % (feeder.lowest_ahead_us // 1000),
         "buffer_ms:%d" % (feeder.ahead_us() // 1000),
-        "blocks:%d/%d" % (feeder.planner.waiting(), BLOCKS),
+        "blocks:%d/%d" % (feeder.planner.waiting(), CAPACITY),
         "queue:%d/%d" % (len(p.queue), SIZE),
         "lines:%d" % p.link.lines,
         "heap_free:%d" % p.hal.heap_free(),

@@ -110,7 +110,6 @@ for axis in range(3):
 for group in range(60):
     numbers[frame.MODES] = rand(16)
     numbers[frame.HOMED] = rand(8)
-    numbers[frame.FEED_PERCENT] = pick((10, 100, 999))
     numbers[frame.FLOW_PERCENT] = pick((10, 100, 137))
     numbers[frame.KINEMATICS] = rand(2)
     numbers[frame.COLD] = rand(5) == 0
