@@ -17,6 +17,11 @@ HEADINGS = {
     "motion": ("Homing and extrusion", ""),
     "heat": ("Heaters", "Control, protection, and when M109 and M190 end. C is degrees Celsius."),
     "fans": ("Fans", ""),
+    "filter_settings": (
+        "Refinements of motion",
+        "Input shaping, advance, S-curve, backlash. A frequency is 0 or at least 5 Hz. The jerk of an "
+        "acceleration that rises in the S-curve's time is at most that acceleration over the time.",
+    ),
 }
 
 INTRODUCTION = """\

@@ -144,7 +144,7 @@ def scan_line(line: ptr8, length: int, rec: ptr32, expected: int) -> int:
                 rec[_RESULT] = _BAD_NUMBER
         elif value > _NUMBER_MAX or value < 0 - _NUMBER_MAX:
             rec[_RESULT] = _TOO_LARGE
-        elif letter == 77 and (value == 117 or value == 118 or (value >= 0 and value < 2)):
+        elif letter == 77 and (value == 117 or value == 118 or value == 98 or (value >= 0 and value < 2)):
             rec[_TEXT] = i
         if letter == 84 and digits == 0:
             rec[_TEXT] = i

@@ -1,6 +1,7 @@
 """The table of all settings, their values, and their way to the host and into the flash.
 
-A setting is one row: (name, code, letter, unit, decimals, default, lowest, highest, title). Its
+A setting is one row: (name, code, letter, unit, decimals, default, lowest, highest, title). A code
+may have a letter that selects ("M593 X"): then it is set for what the letter names. A setting's
 value is an integer scaled by 10**decimals, below 2**30, so that it is a small int on the board.
 Rows are constant tuples and stay in flash; RAM holds two arrays of integers and one dict of
 names. The rows below are those of the motion; other modules have their own SETTINGS next to what
@@ -90,11 +91,15 @@ _REMARKS = (
     ("M203", "Highest feedrates (mm/s):"),
     ("M201", "Highest accelerations (mm/s^2):"),
     ("M204", "Accelerations (mm/s^2), P print, R retract, T travel:"),
-    ("M205", "B segment time (us), S T lowest feedrates, J deviation (mm), X Y Z E jerk (mm/s):"),
+    ("M205", "B segment time (us), S T lowest feedrates, J deviation (mm), X Y Z E jerk (mm/s), C S-curve (ms):"),
     ("M211", "Software endstops:"),
     ("M301", "Hotend PID:"),
     ("M304", "Bed PID:"),
     ("M302", "Cold extrusion (C):"),
+    ("M593 X", "Input shaping, X: F frequency (Hz), 0 off, D damping, T 1 ZV, 2 MZV, 3 EI:"),
+    ("M593 Y", "Input shaping, Y:"),
+    ("M900", "Linear advance (s):"),
+    ("M425", "Backlash (mm), F share that is made up for, S over this way (mm):"),
     ("M84", "Motors are let go after (s), 0 never:"),
     ("M113", "Busy lines every (s), 0 none:"),
 )
@@ -103,9 +108,9 @@ _NOTES_MAX = 8
 
 def groups():
     """The row tuples of all modules, for `Settings`."""
-    from adder import fans, heat, motion
+    from adder import fans, filter_settings, heat, motion
 
-    return (SETTINGS, motion.SETTINGS, heat.SETTINGS, fans.SETTINGS)
+    return (SETTINGS, motion.SETTINGS, heat.SETTINGS, fans.SETTINGS, filter_settings.SETTINGS)
 
 
 def decimal(value, decimals):
@@ -294,7 +299,7 @@ class Settings:
             if row[1] and row[1] not in known:
                 known.append(row[1])
         for at, code in enumerate(known):
-            if exists is not None and not exists(code):
+            if exists is not None and not exists(code.split()[0]):
                 continue
             rows = self.by_code(code)
             if rows:
@@ -306,7 +311,7 @@ class Settings:
             return
         yield "echo:; Without a code, set by the board's file:"
         for row in self._rows():
-            if not row[1] or (exists is not None and not exists(row[1])):
+            if not row[1] or (exists is not None and not exists(row[1].split()[0])):
                 unit = " " + row[3] if row[3] else ""
                 yield "echo:; %s %s%s (%s)" % (row[0], self.text(row[0]), unit, row[8])
 
