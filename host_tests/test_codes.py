@@ -11,6 +11,7 @@ from adder import settings as settings_module
 from adder.codes import status, table
 from adder.command import OK, Command
 from adder.errors import Refused
+from adder.frame import Frame
 from adder.output import Output
 from adder.report import Reporter
 from tools import gcodes
@@ -64,6 +65,7 @@ class Motion:
         self.feeder = Feeder()
         self.position = [0, 0, 0, 0]
         self.offset = [0, 0, 0, 0]
+        self.frame = Frame()
         self.switches = [0, 1, None]
 
     def __getattr__(self, name):

@@ -48,6 +48,7 @@ INCH = 8
 MOVES = 1
 CLIPPED = 2  # 2 X, 4 Y, 8 Z
 TOO_COLD = 16
+TOO_FAR = 32  # `_ask` alone: nothing is to be moved, nothing has changed
 WRONG = -1
 
 _POSITION = const(0)
@@ -70,6 +71,7 @@ _COLD = const(26)
 _TARGET = const(28)
 _SPEED_MAX = const(0x0FFFFFFF)
 _FURTHEST = const(0x3FFFFFFF)
+_E_LARGEST_MM = const(1000000000)
 
 # The record of adder/command.py
 _C_MASK = const(3)
@@ -158,6 +160,8 @@ def _targets(cmd: ptr32, fr: ptr32) -> int:
                     return -1
             elif i < 3:
                 target = value + fr[_OFFSET + i]
+                if target > _FURTHEST or target < 0 - _FURTHEST:
+                    return -1
             else:
                 target = value
             moves = 1
@@ -190,7 +194,7 @@ def _targets(cmd: ptr32, fr: ptr32) -> int:
 
 @micropython.viper
 def _ask(fr: ptr32, rq: ptr32) -> int:
-    # TARGET -> the planner's request; returns bits.
+    # TARGET -> the planner's request; returns bits, or TOO_FAR alone when an axis or a motor would go beyond 10 m.
     result = 0
     modes = fr[_MODES]
     far = 0
@@ -206,11 +210,26 @@ def _ask(fr: ptr32, rq: ptr32) -> int:
                 result |= 2 << i
             fr[_TARGET + i] = target
         d = target - fr[_POSITION + i]
+        if d > _FURTHEST or d < 0 - _FURTHEST:
+            return 32
         rq[i] = d
         if d != 0:
             far = 1
         i += 1
+    x = rq[0]
+    y = rq[1]
+    if fr[_KINEMATICS] == 1:
+        if x + y > _FURTHEST or x + y < 0 - _FURTHEST or x - y > _FURTHEST or x - y < 0 - _FURTHEST:
+            return 32
+        rq[4] = x + y
+        rq[5] = x - y
+    else:
+        rq[4] = x
+        rq[5] = y
+    rq[6] = rq[2]
     d = fr[_TARGET + 3] - fr[_POSITION + 3]
+    if d > _FURTHEST or d < 0 - _FURTHEST:
+        return 32
     if d != 0 and fr[_COLD] != 0:
         # The path is made, the filament stays
         result |= 16
@@ -228,15 +247,6 @@ def _ask(fr: ptr32, rq: ptr32) -> int:
     rq[3] = d
     if far == 0 and d == 0:
         return result
-    x = rq[0]
-    y = rq[1]
-    if fr[_KINEMATICS] == 1:
-        rq[4] = x + y
-        rq[5] = x - y
-    else:
-        rq[4] = x
-        rq[5] = y
-    rq[6] = rq[2]
     rq[7] = d
     speed = fr[_FEEDRATE]
     if far == 0:
@@ -292,7 +302,10 @@ class Frame:
             if result < 0:
                 self.explain(c)
             return 0
-        return _ask(state, request)
+        result = _ask(state, request)
+        if result & TOO_FAR:
+            self.explain(c)
+        return result
 
     def taken(self):
         """The request of the last `resolve` was queued."""
@@ -316,7 +329,11 @@ class Frame:
         return state[axis] - state[OFFSET + axis]
 
     def declare(self, axis, value):
-        """G92: the position has this value (10 nm) in G-code's frame from now on."""
+        """G92: the position has this value (10 nm) in G-code's frame from now on.
+
+        Refused if the frames would be more than 10 m apart, or E beyond 1000 km.
+        """
+        self.check_declared(axis, value)
         state = self.state
         if axis == E:
             base = value // (5000 * UNIT) * 5000
@@ -324,6 +341,17 @@ class Frame:
             state[E] = value - base * UNIT
         else:
             state[OFFSET + axis] = state[axis] - value
+
+    def check_declared(self, axis, value):
+        """Refused unless G92 may give the position this value (10 nm)."""
+        if axis == E:
+            if abs(value) > _E_LARGEST_MM * UNIT:
+                raise Refused("G92 E%d is too large, should be within %d mm" % (value // UNIT, _E_LARGEST_MM))
+        elif abs(self.state[axis] - value) > _FURTHEST:
+            raise Refused(
+                "G92 %s%s: the machine's origin would be %.0f mm away, should be within 10 m"
+                % (AXES[axis], value // UNIT, abs(self.state[axis] - value) / UNIT)
+            )
 
     def mode(self, bit, on):
         """Set or clear RELATIVE, RELATIVE_E, SOFT_ENDSTOPS or INCH."""

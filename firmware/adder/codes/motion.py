@@ -92,6 +92,8 @@ def g92(p, c):
                 raise Refused("G92 %s has no value, should be a position such as %s0" % (letter, letter))
             values.append((axis, c.length(letter, motion.inch)))
     for axis, units in values:
+        motion.frame.check_declared(axis, units)
+    for axis, units in values:
         motion.set_position(axis, units)
 
 
