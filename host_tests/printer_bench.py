@@ -131,10 +131,10 @@ class PrinterBench:
             note(command)
             run(command)
 
-        def lane_and_note(line):
-            taken = lane(line)
+        def lane_and_note(line, size):
+            taken = lane(line, size)
             if taken:
-                scanned.scan(line)
+                scanned.scan(bytes(line[:size]))
                 note(scanned)
             return taken
 

@@ -70,7 +70,11 @@ def test_folders_of_the_user_are_checked(monkeypatch, tmp_path):
 
 def test_user_tree_stays_untouched(monkeypatch, tmp_path):
     own = tmp_path / "own"
-    for file in ("ports/rp2/CMakeLists.txt", "ports/rp2/mpconfigport.h", "tools/mpy-tool.py", "lib/tinyusb/src/tusb.h"):
+    changed = [
+        "ports/rp2/CMakeLists.txt", "ports/rp2/mpconfigport.h", "ports/rp2/mphalport.c", "ports/rp2/modrp2.c",
+        "shared/tinyusb/mp_usbd_cdc.c", "tools/mpy-tool.py",
+    ]
+    for file in (*changed, "lib/tinyusb/src/tusb.h"):
         (own / file).parent.mkdir(parents=True, exist_ok=True)
         (own / file).write_text("#define MICROPY_PY_SSL (1)\n")
     (own / "lib/pico-sdk").mkdir()
@@ -98,6 +102,27 @@ def test_native_code_patch_applies_to_the_tree():
     assert ".time_critical.frozen" in text
     assert "aligned (2)" not in text
     assert patches._place_native_code(text) == text
+
+
+@pytest.mark.parametrize(
+    ("file", "patch", "there"),
+    [
+        (
+            "shared/tinyusb/mp_usbd_cdc.c", patches._take_packets_whole,
+            "        ringbuf_put_bytes(&stdin_ringbuf, piece, count);\n    }\n}\n",
+        ),
+        (
+            "ports/rp2/mphalport.c", patches._look_into_the_ring_first,
+            "        if (c == -1) {\n            mp_usbd_cdc_poll_interfaces(0);\n            c = ringbuf_get(",
+        ),
+        ("ports/rp2/modrp2.c", patches._receive_lines, "{ MP_ROM_QSTR(MP_QSTR_receive), MP_ROM_PTR("),
+    ],
+)
+def test_input_patches_apply_to_the_tree(file, patch, there):
+    text = (sources.TREE / file).read_text()
+    assert text.count(there) == 1
+    assert patch(text) == text
+    assert patch("/* another version */\n") == "/* another version */\n"
 
 
 def test_deploy_compiles_every_module(tmp_path):

@@ -46,7 +46,7 @@ def _go(record: ptr32, frame: ptr32, request: ptr32, state: ptr32, blocks: ptr32
 
 
 def make(link, motion, write):
-    """Returns lane(line): True when the line was such a move, is in the planner, and has been acknowledged."""
+    """Returns lane(line, size): True when the line was such a move, is in the planner, and has been acknowledged."""
     record = Command().record
     frame = motion.frame.state
     planner = motion.feeder.planner
@@ -55,11 +55,11 @@ def make(link, motion, write):
     blocks = planner.blocks
     limits = planner.limits
 
-    def lane(line):
+    def lane(line, size):
         if line[0] != _N or link.odd or motion.enabled != 15:
             return False
         due = link.expected
-        if scan_line(line, len(line), record, due) != NEXT or not _go(record, frame, request, state, blocks, limits):
+        if scan_line(line, size, record, due) != NEXT or not _go(record, frame, request, state, blocks, limits):
             return False
         link.expected = due + 1
         link.lines += 1

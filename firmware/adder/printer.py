@@ -14,7 +14,7 @@ from adder.codes.dispatch import Dispatcher
 from adder.command import OK
 from adder.fans import Fans
 from adder.heat import Heat
-from adder.link import Link
+from adder.link import LINE_BYTES, Link
 from adder.motion import Motion
 from adder.output import Output
 from adder.queue import CommandQueue
@@ -27,11 +27,6 @@ _STUCK_BEATS = const(10)
 _SILENT_BEATS = const(50)
 _WAIT_MS = const(20)
 _M = const(77)
-
-# What the main loop's reading is about
-_SILENT = const(0)  # no line since somebody looked last
-_HEARD = const(1)  # some
-_IN_LINE = const(2)  # it is in readline, perhaps for long
 
 
 class Printer:
@@ -46,7 +41,9 @@ class Printer:
         self.cancelled = False
         self.message = ""
         self._due = False  # set ten times a second: look after what is not a line
-        self._reading = _SILENT
+        self._line = bytearray(LINE_BYTES)  # the line that came last
+        self._view = memoryview(self._line)
+        self._heard = False  # a line since somebody looked last
         self._beats_silent = 0
         self._beats_stuck = 0
         self._trouble = None
@@ -97,21 +94,20 @@ class Printer:
 
     def _serve(self):
         # The main loop: `pump` and `work` in one, without their calls, for it decides how many lines a second are taken
-        poll = self.hal.poll
-        readline = self.hal.readline
+        receive = self.hal.receive
+        line = self._line
         take = self.link.take
         plain_move = self._lane
         queue = self.queue
         run = self.codes.run
         while True:
-            if poll(_WAIT_MS):
-                self._reading = _IN_LINE
-                line = readline()
-                self._reading = _HEARD
+            size = receive(line, _WAIT_MS)
+            if size:
+                self._heard = True
                 if self._aside and self._wake():
-                    self._take_halted(line)
-                elif not plain_move(line):
-                    take(line)
+                    self._take_halted(bytes(self._view[:size]))
+                elif not plain_move(line, size):
+                    take(bytes(self._view[:size]))
                     while queue.count:
                         run(queue.first())
                         queue.drop()
@@ -125,10 +121,10 @@ class Printer:
 
     def pump(self, timeout_ms=_WAIT_MS):
         """Wait at most so long for a line, take it in, and say what is due. Never runs a queued command."""
-        if self.hal.poll(timeout_ms):
-            self._reading = _IN_LINE
-            line = self.hal.readline()
-            self._reading = _HEARD
+        size = self.hal.receive(self._line, timeout_ms)
+        if size:
+            self._heard = True
+            line = bytes(self._view[:size])
             if self._aside and self._wake():
                 self._take_halted(line)
             else:
@@ -146,8 +142,8 @@ class Printer:
                 self.link.go_on()
 
     def _beat(self, _):
-        # Soft timer. When the main loop waits in readline for the rest of a line, it does its work instead.
-        if self._due and self._reading == _IN_LINE:
+        # Soft timer. When the main loop waits for the rest of a line, it does its work instead.
+        if self._due and self.hal.in_line:
             self._beats_stuck += 1
             self._look_for_faults()
             if self._beats_stuck >= _STUCK_BEATS and not self.halted:
@@ -167,8 +163,8 @@ class Printer:
             self.motion.check_cold()
             if not self.queue.count:
                 self.motion.check_idle()
-        if self._reading == _HEARD:
-            self._reading = _SILENT
+        if self._heard:
+            self._heard = False
             self._beats_silent = 0
         else:
             self._beats_silent += 1

@@ -9,6 +9,9 @@ def apply(tree):
     _change(tree / "ports/rp2/CMakeLists.txt", _without_mbedtls)
     _change(tree / "ports/rp2/mpconfigport.h", _switch_off)
     _change(tree / "tools/mpy-tool.py", _place_native_code)
+    _change(tree / "shared/tinyusb/mp_usbd_cdc.c", _take_packets_whole)
+    _change(tree / "ports/rp2/mphalport.c", _look_into_the_ring_first)
+    _change(tree / "ports/rp2/modrp2.c", _receive_lines)
 
 
 def _change(path, function):
@@ -39,3 +42,139 @@ def _place_native_code(text):
     """
     text = text.replace(r'(".text,\\"ax\\",%progbits', r'(".time_critical.frozen,\\"ax\\",%progbits')
     return text.replace("__attribute__ ((aligned (2)))", "__attribute__ ((aligned (4)))")
+
+
+def _take_packets_whole(text):
+    """What the USB host has sent: from TinyUSB's buffer into the ring in pieces, not byte by byte.
+
+    The rules stay: the interrupt character empties the ring; what has no room stays with TinyUSB, so that the host is
+    held back, and the interface is marked for the next poll.
+    """
+    begin = text.find("    for (uint32_t bytes_avail = tud_cdc_n_available(itf)")
+    end = text.find("\n}\n", begin)
+    return text if begin < 0 else text[:begin] + _PACKETS + text[end:]
+
+
+_PACKETS = """\
+    uint8_t piece[64];
+    for (;;) {
+        size_t room = ringbuf_free(&stdin_ringbuf);
+        if (room == 0) {
+            if (tud_cdc_n_available(itf)) {
+                cdc_itf_pending |= (1 << itf);
+            }
+            return;
+        }
+        uint32_t count = tud_cdc_n_read(itf, piece, MIN(room, sizeof(piece)));
+        if (count == 0) {
+            return;
+        }
+        #if MICROPY_KBD_EXCEPTION
+        if (mp_interrupt_char >= 0) {
+            for (uint32_t i = 0; i < count; ++i) {
+                if (piece[i] == mp_interrupt_char) {
+                    stdin_ringbuf.iget = stdin_ringbuf.iput = 0;
+                    mp_sched_keyboard_interrupt();
+                } else {
+                    ringbuf_put(&stdin_ringbuf, piece[i]);
+                }
+            }
+            continue;
+        }
+        #endif
+        ringbuf_put_bytes(&stdin_ringbuf, piece, count);
+    }"""
+
+
+def _look_into_the_ring_first(text):
+    """Reading a character: USB is asked only when the ring is empty."""
+    asked = """\
+        #if MICROPY_HW_USB_CDC
+        mp_usbd_cdc_poll_interfaces(0);
+        #endif
+
+        int c = ringbuf_get(&stdin_ringbuf);
+        if (c != -1) {
+            return c;
+        }
+"""
+    first = """\
+        int c = ringbuf_get(&stdin_ringbuf);
+        #if MICROPY_HW_USB_CDC
+        if (c == -1) {
+            mp_usbd_cdc_poll_interfaces(0);
+            c = ringbuf_get(&stdin_ringbuf);
+        }
+        #endif
+        if (c != -1) {
+            return c;
+        }
+"""
+    return text.replace(asked, first)
+
+
+def _receive_lines(text):
+    """rp2.receive(buffer, timeout_ms): one line of what came in, in one piece, into `buffer`; its length.
+
+    0: no line was complete in time. A line that is longer than the buffer comes in pieces of the buffer's length.
+    """
+    place = "\nstatic const mp_rom_map_elem_t rp2_module_globals_table[] = {\n"
+    if place not in text or "rp2_receive" in text:
+        return text
+    row = "    { MP_ROM_QSTR(MP_QSTR_receive), MP_ROM_PTR(&rp2_receive_obj) },\n"
+    return text.replace(place, _RECEIVE + place + row)
+
+
+_RECEIVE = """
+#include "py/ringbuf.h"
+#include "py/stream.h"
+#include "shared/tinyusb/mp_usbd_cdc.h"
+
+// Length of the first line in the ring, or `most` if so many bytes are there without an end; 0: not yet
+static size_t line_in_ring(size_t most) {
+    const ringbuf_t *ring = &stdin_ringbuf;
+    size_t count = ringbuf_avail(&stdin_ringbuf);
+    if (count > most) {
+        count = most;
+    }
+    size_t first = ring->size - ring->iget;
+    if (first > count) {
+        first = count;
+    }
+    const uint8_t *end = memchr(ring->buf + ring->iget, '\\n', first);
+    if (end) {
+        return end + 1 - (ring->buf + ring->iget);
+    }
+    end = memchr(ring->buf, '\\n', count - first);
+    if (end) {
+        return first + (end + 1 - ring->buf);
+    }
+    return count == most ? most : 0;
+}
+
+static mp_obj_t rp2_receive(mp_obj_t buffer_in, mp_obj_t timeout_in) {
+    mp_buffer_info_t buffer;
+    mp_get_buffer_raise(buffer_in, &buffer, MP_BUFFER_WRITE);
+    mp_uint_t timeout = mp_obj_get_int(timeout_in);
+    mp_uint_t began = mp_hal_ticks_ms();
+    for (;;) {
+        size_t count = line_in_ring(buffer.len);
+        if (count == 0) {
+            #if MICROPY_HW_USB_CDC
+            mp_usbd_cdc_poll_interfaces(0);
+            count = line_in_ring(buffer.len);
+            #endif
+        }
+        if (count != 0) {
+            ringbuf_get_bytes(&stdin_ringbuf, buffer.buf, count);
+            return MP_OBJ_NEW_SMALL_INT(count);
+        }
+        mp_uint_t elapsed = mp_hal_ticks_ms() - began;
+        if (elapsed >= timeout) {
+            return MP_OBJ_NEW_SMALL_INT(0);
+        }
+        mp_event_wait_ms(timeout - elapsed);
+    }
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(rp2_receive_obj, rp2_receive);
+"""

@@ -86,6 +86,7 @@ class Hal:
         self.outputs = {}
         self.dog = None
         self.streams = None
+        self.in_line = False  # as on the board: waits for the rest of a line
         self.on_idle = None  # called when poll would have to wait
 
     # Clock
@@ -165,6 +166,16 @@ class Hal:
         line = bytes(self._input[:end])
         del self._input[:end]
         return line
+
+    def receive(self, buffer, timeout_ms):
+        """As on stock MicroPython: once a line has begun, it is waited for."""
+        if not self.poll(timeout_ms):
+            return 0
+        self.in_line = True
+        line = self.readline()
+        self.in_line = False
+        buffer[: len(line)] = line
+        return len(line)
 
     def write(self, data):
         self.sent += data

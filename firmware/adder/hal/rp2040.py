@@ -7,6 +7,7 @@ import time
 
 import machine
 import micropython
+import rp2
 from machine import ADC, PWM, WDT, Pin, Timer
 
 from adder.hal.steps_rp2040 import StepStream
@@ -85,6 +86,9 @@ class Hal:
         self._read = sys.stdin.buffer.read
         # Bytes to the host, as they are
         self.write = sys.stdout.buffer.write
+        self.in_line = False  # it waits for the rest of a line, perhaps for long
+        # Our own image has it in C (tools/image/patches.py), stock MicroPython does not
+        self.receive = getattr(rp2, "receive", self._receive)
 
     def poll(self, timeout_ms):
         """True as soon as the host has sent something, at the latest after `timeout_ms`."""
@@ -98,6 +102,16 @@ class Hal:
         if len(line) == _USUAL_BYTES and line[-1] != 10:
             line += self._readline(LINE_BYTES - _USUAL_BYTES)
         return line
+
+    def _receive(self, buffer, timeout_ms):
+        if not self.poll(timeout_ms):
+            return 0
+        self.in_line = True
+        line = self.readline()
+        self.in_line = False
+        size = len(line)
+        buffer[:size] = line
+        return size
 
     def read_waiting(self):
         """What has come of the next line so far, at most 256 bytes. Byte by byte, so it is slow, but never waits."""
