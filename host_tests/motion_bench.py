@@ -60,8 +60,9 @@ class Bench:
             fields = list(blk[(tail & 63) * 16 : (tail & 63) * 16 + 16])
             entry = pl[2]
             leave = blk[((tail + 1) & 63) * 16 + 5] if tail + 1 < head else 0
-            self.blocks.append({"fields": fields, "entry": entry, "leave": leave, "slice": st[10]})
+            self.blocks.append({"fields": fields, "entry": entry, "leave": leave, "slice": st[9]})
             original(st, pl, blk)
+            self.blocks[-1]["units"] = sum(st[32 + phase * 16] for phase in range(3))
 
         monkeypatch.setattr(slicer_module, "_seal", seal)
 

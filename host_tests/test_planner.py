@@ -76,7 +76,7 @@ def random_moves(rng, count):
         way = [round(d, 5) for d in way]
         if max(map(abs, way)) < 0.01:
             way[0] = 0.5
-        moves.append((way, rng.uniform(1, 400), rng.choice((500, 1500, 8000))))
+        moves.append((way, rng.uniform(8, 400), rng.choice((500, 1500, 8000))))
     return moves
 
 

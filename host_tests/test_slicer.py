@@ -68,27 +68,13 @@ def errors(bench, starts, origin):
 def run(bench, monkeypatch, moves):
     """Make the moves; returns the start time of every block, and time zero in cycles."""
     bench.seal_hook(monkeypatch)
-    slices = []
-    from adder import slicer
-
-    original = slicer._advance
-
-    def advance(st, pl, blk):
-        dt = original(st, pl, blk)
-        if dt:
-            slices.append(dt)
-        return dt
-
-    monkeypatch.setattr(slicer, "_advance", advance)
     for move in moves:
         bench.move(*move)
     bench.drain()
-    total = 0
     at = [0]
-    for dt in slices:
-        total += dt
-        at.append(total * 64e-9)
-    return [at[block["slice"]] for block in bench.blocks], at[-1]
+    for block in bench.blocks:
+        at.append(at[-1] + block["units"] * 64e-9)
+    return at[:-1], at[-1]
 
 
 def circle(count, radius, speed):

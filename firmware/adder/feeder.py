@@ -56,7 +56,7 @@ class Feeder:
 
     def set_feed(self, percent):
         """Feedrate percentage from the next slice on."""
-        self.planner.set_feed(percent)
+        self.slicer.set_feed(percent)
 
     # State
 

@@ -7,7 +7,7 @@ integers do the same. The tests compare both on the emulated board.
 import sys
 
 if sys.platform == "rp2":
-    from adder.hal.fixmath_thumb import isqrt, muldiv
+    from adder.hal.fixmath_thumb import isqrt, muldiv, root29
 else:
 
     def muldiv(a, b, c):
@@ -30,4 +30,26 @@ else:
             else:
                 root >>= 1
             bit >>= 2
+        return root
+
+    def root29(n):
+        """Square root of n in steps of 2**-14: the largest integer whose square is not above n * 2**28, 0 <= n < 2**30."""
+        rest = root = 0
+        bits = 30
+        while bits:
+            # 30 bits of n, then 28 zeros: two a round
+            bits -= 2
+            rest = rest << 2 | (n >> bits & 3)
+            root <<= 1
+            if rest > root << 1:
+                rest -= (root << 1) + 1
+                root += 1
+        bits = 14
+        while bits:
+            bits -= 1
+            rest <<= 2
+            root <<= 1
+            if rest > root << 1:
+                rest -= (root << 1) + 1
+                root += 1
         return root

@@ -80,7 +80,7 @@ _V2_MAX = const(0x1FFFFFFF)
 _SPEED_MAX = const(0x0FFFFFFF)
 _V2_UNIT = const(39062500)  # (10 nm/s)^2 in a unit of v2
 _STEPS_MAX = const(200000)  # per block and motor: the slicer carries 12 fraction bits and a sign
-_SECONDS_MAX = const(30)
+_SECONDS_MAX = const(6)  # at 100 %; ten times that at 10 %
 _DEN = const(100000000)  # 10 nm * steps per metre -> steps
 
 
@@ -434,6 +434,10 @@ class Planner:
         """Feedrate percentage of everything that waits and comes, 0 (hold) to 999."""
         self.state[_FEED] = percent
         _rescale(self.state, self.blocks)
+
+    def held(self):
+        """At 0 %, and at rest."""
+        return self.state[_FEED] == 0 and self.state[_FIXED_V2] == 0
 
     def look_ahead(self):
         """Settle the entry speeds now; the slicer does it by itself."""

@@ -1,14 +1,17 @@
-"""From a sealed block to its phases: accelerate, cruise, decelerate, each in so many slices.
+"""From a sealed block to its phases: accelerate, cruise, decelerate, each with its time and its part of the way.
 
-Called by the slicer when it takes a block; the speeds at both ends are final then. Units as in adder/planner.py:
-length 10 nm, speed 10 nm/s, acceleration mm/s^2, squared speed (mm/s)^2 / 256; durations in 64 ns; fractions of the
-block 2**-29.
+Called by the slicer when it takes a block; the speeds at both ends are final then. A block that is faster than it
+should be (the feedrate percentage was lowered, or the motion is held) brakes first. `_reopen` is the way back: what is
+left of the block in work returns to the planner, to be sealed again under another feedrate.
+
+Units as in adder/planner.py: length 10 nm, speed 10 nm/s, acceleration mm/s^2, squared speed (mm/s)^2 / 256; durations
+in 64 ns; fractions of the block 2**-29.
 """
 
 import micropython
 from micropython import const
 
-from adder.fixmath import isqrt, muldiv
+from adder.fixmath import muldiv, root29
 
 # Block, as in adder/planner.py
 _LENGTH = const(0)
@@ -18,61 +21,133 @@ _NOMINAL_V2 = const(3)
 _ENTRY_V2 = const(5)
 _GAIN_V2 = const(6)
 _STEPS = const(8)
+_KINK = const(14)
+_DONE = const(15)
 _STRIDE = const(16)
 _MASK = const(63)
 # Planner state
 _HEAD = const(0)
 _TAIL = const(1)
 _FIXED_V2 = const(2)
-# Slicer state, as in adder/slicer.py
+_FEED = const(4)
+# Slicer state, as in adder/slices.py and adder/slicer.py
 _PHASE = const(0)
-_SLICE = const(1)
-_NSLICES = const(12)
-_QUOTIENT = const(15)
-_REMAINDER = const(18)
-_FACTOR_A = const(21)
-_FACTOR_B = const(24)
-_START = const(27)
-_FINAL_SPEED = const(31)
-_BLOCK_STEPS = const(32)
-_LAST = const(36)
+_TIME = const(1)
+_FRACTION = const(10)
+_FINAL_SPEED = const(21)
+_ADVANCING = const(22)
+_HELD = const(23)
+_PHASES = const(32)
+_P_TIME = const(0)
+_P_SHIFT = const(1)
+_P_INVERSE = const(2)
+_P_A = const(3)
+_P_B = const(4)
+_P_START = const(5)
+_P_END = const(6)
+_P_LONGEST = const(7)
+_P_V0 = const(8)
+_P_V1 = const(9)
+_MOTORS = const(80)
 
 _ONE = const(0x20000000)  # 2**29
 _SLICE_UNITS = const(15625)  # 1 ms
 _UNITS_SECOND = const(15625000)
+_V2_MAX = const(0x1FFFFFFF)
+_V2_UNIT = const(39062500)  # (10 nm/s)^2 in a unit of v2
 
 
 @micropython.viper
-def _phase(st: ptr32, phase: int, units: int, v0: int, v1: int, steps: int):
-    # One phase of `units` * 64 ns from speed v0 to v1, in which the fastest motor makes `steps`
-    a = int(muldiv(v0, _ONE, v0 + v1)) << 1
-    b = _ONE - a
-    st[_FACTOR_A + phase] = a
-    st[_FACTOR_B + phase] = b
-    n = (units + _SLICE_UNITS - 1) // _SLICE_UNITS
-    if b != 0:
+def _phase(st: ptr32, phase: int, way: int, v0: int, v1: int, part: int, most: int):
+    # A phase over `way` from speed v0 to v1, which is `part` of the block's steps, `most` of the fastest motor
+    p = _PHASES + phase * _STRIDE
+    v = v0 + v1
+    if v < 1:
+        v = 1
+    t = int(muldiv(way << 1, _UNITS_SECOND, v))
+    # Rounded to nearest, so that it does not add up over a chain of blocks; the difference fits whatever wraps around
+    if ((way << 1) * _UNITS_SECOND - t * v) << 1 >= v:
+        t += 1
+    st[p + _P_TIME] = t
+    if t == 0:
+        return
+    shift = 0
+    n = t
+    while n < _ONE:
+        n = n << 1
+        shift += 1
+    st[p + _P_SHIFT] = shift
+    st[p + _P_INVERSE] = int(muldiv(_ONE, _ONE, n))
+    n = int(muldiv(v0, _ONE, v)) << 1
+    st[p + _P_A] = n
+    n = _ONE - n
+    st[p + _P_B] = n
+    longest = _SLICE_UNITS
+    if n != 0:
         # Steps are evenly spaced within a slice. Against constant acceleration that is wrong by a dt^2 / 8 at most,
-        # which is steps * b / (4 n^2): at most a tenth of a step.
-        if b < 0:
-            b = 0 - b
-        k = int(isqrt(int(muldiv(steps * 5 >> 1, b, _ONE)))) + 1
-        if k > n and k < units:
-            n = k
-    st[_NSLICES + phase] = n
-    st[_QUOTIENT + phase] = units // n
-    st[_REMAINDER + phase] = units % n
+        # which is steps * b / (4 n^2) with n slices in the phase: at most a tenth of a step.
+        if n < 0:
+            n = 0 - n
+        n = int(muldiv(int(muldiv(most, part, _ONE)) * 5 >> 1, n, _ONE))
+        if n > 0:
+            n = t // ((int(root29(n)) >> 14) + 1)
+            if n < longest:
+                longest = n + 1
+    st[p + _P_LONGEST] = longest
+    st[p + _P_V0] = v0
+    st[p + _P_V1] = v1
 
 
 @micropython.viper
 def _speed(v2: int) -> int:
-    # Square root of v2, as 10 nm/s: (mm/s)^2 / 256 -> mm/s / 16 * 6250
-    if v2 < 1:
-        return 0
-    up = 0
-    while v2 < 0x4000000:
-        v2 = v2 << 2
-        up += 1
-    return (int(isqrt(v2)) * 6250) >> up
+    # (mm/s)^2 / 256 -> mm/s / 16 * 6250 = 10 nm/s
+    return int(muldiv(int(root29(v2)), 6250, 16384))
+
+
+@micropython.viper
+def _take(st: ptr32, blk: ptr32, b: int) -> int:
+    # The motors' part of the block at `b`; returns the steps of the one that makes most
+    most = 0
+    i = 0
+    while i < 4:
+        t = blk[b + _STEPS + i]
+        st[_MOTORS + i * _STRIDE] = t << 12
+        if t < 0:
+            t = 0 - t
+        if t > most:
+            most = t
+        i += 1
+    st[_ADVANCING] = 0
+    if blk[b + _STEPS + 3] > 0:
+        if blk[b + _STEPS] != 0 or blk[b + _STEPS + 1] != 0:
+            st[_ADVANCING] = 1
+    return most
+
+
+@micropython.viper
+def _borders(st: ptr32, done: int, f1: int, f2: int, last: int):
+    # Fractions at the borders of the phases there are; `last` at the end of the last one. What was rounded away
+    # belongs to the neighbour.
+    p = _PHASES
+    begin = done
+    i = 0
+    while i < 3:
+        if st[p] != 0:
+            end = last
+            if i == 0:
+                end = f1
+            elif i == 1:
+                end = f2
+            if i == 0 and st[p + _STRIDE] == 0:
+                if st[p + _STRIDE * 2] == 0:
+                    end = last
+            elif i == 1 and st[p + _STRIDE] == 0:
+                end = last
+            st[p + _P_START] = begin
+            st[p + _P_END] = end
+            begin = end
+        i += 1
+        p += _STRIDE
 
 
 @micropython.viper
@@ -81,89 +156,120 @@ def _seal(st: ptr32, pl: ptr32, blk: ptr32):
     tail = pl[_TAIL]
     b = (tail & _MASK) * _STRIDE
     length = blk[b + _LENGTH]
-    accel = blk[b + _ACCEL]
+    accel = blk[b + _ACCEL] << 4
     entry = pl[_FIXED_V2]
     leave = 0
     if tail + 1 < pl[_HEAD]:
         leave = blk[((tail + 1) & _MASK) * _STRIDE + _ENTRY_V2]
-    pl[_FIXED_V2] = leave
     pl[_TAIL] = tail + 1
     nominal = blk[b + _NOMINAL_V2]
-    peak = (entry + leave + blk[b + _GAIN_V2]) >> 1
     v0 = int(_speed(entry))
-    v2 = int(_speed(leave))
-    if peak >= nominal:
-        peak = nominal
-        v1 = blk[b + _SPEED]
-    else:
-        if peak < 1:
-            peak = 1
-        v1 = int(_speed(peak))
-    # Ways: s = (v^2 - v0^2) / 2a, in 10 nm
+    v1 = blk[b + _SPEED]
     up = 0
-    if peak > entry:
-        up = int(muldiv(peak - entry, 3125, accel << 4))
+    if entry > nominal:
+        # Too fast: brake first
+        peak = nominal
+        if leave > peak:
+            peak = leave
+            v1 = int(_speed(peak))
+        up = length
+        if entry - peak < blk[b + _GAIN_V2]:
+            up = int(muldiv(entry - peak, 3125, accel))
+    else:
+        peak = (entry + leave + blk[b + _GAIN_V2]) >> 1
+        if peak >= nominal:
+            peak = nominal
+        else:
+            if peak < 1:
+                peak = 1
+            v1 = int(_speed(peak))
+        if peak > entry:
+            up = int(muldiv(peak - entry, 3125, accel))
     down = 0
     if peak > leave:
-        down = int(muldiv(peak - leave, 3125, accel << 4))
+        down = int(muldiv(peak - leave, 3125, accel))
+    held = 0
+    if pl[_FEED] == 0:
+        # A hold: rest within this block, or no further than its end
+        down = 0
+        if leave == 0:
+            v1 = 0
+            if up < length:
+                held = 1
+                length = up
+        else:
+            up = length
     if up > length:
         up = length
     if up + down > length:
         down = length - up
-    cruise = length - up - down
-    i = 0
-    while i < 3:
-        st[_NSLICES + i] = 0
-        i += 1
-    most = 0
-    i = 0
-    while i < 4:
-        t = blk[b + _STEPS + i]
-        st[_BLOCK_STEPS + i] = t
-        st[_LAST + i] = 0
-        if t < 0:
-            t = 0 - t
-        if t > most:
-            most = t
-        i += 1
-    st[_START] = 0
-    f1 = 0
-    if up > 0:
-        t = int(muldiv(up << 1, _UNITS_SECOND, v0 + v1))
-        if t > 0:
-            f1 = int(muldiv(up, _ONE, length))
-            _phase(st, 0, t, v0, v1, int(muldiv(most, f1, _ONE)))
-    f2 = _ONE
-    t = 0
-    if down > 0:
-        t = int(muldiv(down << 1, _UNITS_SECOND, v2 + v1))
-        if t > 0:
-            f2 = int(muldiv(down, _ONE, length))
-            _phase(st, 2, t, v1, v2, int(muldiv(most, f2, _ONE)))
-            f2 = _ONE - f2
-    if cruise > 0:
-        units = int(muldiv(cruise, _UNITS_SECOND, v1))
-        if units > 0:
-            _phase(st, 1, units, v1, v1, 0)
-        elif st[_NSLICES + 0] != 0:
-            f1 = f2
-        elif t > 0:
-            f2 = f1
-    elif st[_NSLICES + 0] != 0:
-        f1 = f2
-    else:
-        f2 = f1
-    if st[_NSLICES] == 0 and st[_NSLICES + 1] == 0 and st[_NSLICES + 2] == 0:
-        _phase(st, 1, 1, 1, 1, 0)
+    pl[_FIXED_V2] = leave
+    v2 = int(_speed(leave))
+    most = int(_take(st, blk, b))
+    done = blk[b + _DONE]
+    rest = _ONE - done
+    whole = blk[b + _LENGTH]
+    f1 = int(muldiv(up, rest, whole))
+    f2 = rest - int(muldiv(down, rest, whole))
+    _phase(st, 0, up, v0, v1, f1, most)
+    _phase(st, 1, length - up - down, v1, v1, 0, most)
+    _phase(st, 2, down, v1, v2, rest - f2, most)
+    last = _ONE
+    if held != 0:
+        last = done + f1
+    if st[_PHASES] == 0 and st[_PHASES + _STRIDE] == 0 and st[_PHASES + _STRIDE * 2] == 0:
+        # Too short for any time: one unit
+        st[_PHASES + _STRIDE] = 1
+        st[_PHASES + _STRIDE + _P_LONGEST] = 1
         f1 = 0
-        f2 = _ONE
-    st[_START + 1] = f1
-    st[_START + 2] = f2
-    st[_START + 3] = _ONE
-    if st[_NSLICES + 2] == 0:
-        st[_START + 2] = _ONE
-        if st[_NSLICES + 1] == 0:
-            st[_START + 1] = _ONE
+        if held != 0:
+            last = done
+    _borders(st, done, done + f1, done + f2, last)
     st[_FINAL_SPEED] = v2
-    st[_PHASE] = 0
-    st[_SLICE] = 0
+    st[_HELD] = held
+    st[_TIME] = 0
+    i = 0
+    while st[_PHASES + i * _STRIDE] == 0:
+        i += 1
+    st[_PHASE] = i
+
+
+@micropython.viper
+def _reopen(st: ptr32, pl: ptr32, blk: ptr32):
+    # Hand what is not made yet of the block in work back to the planner; its speed now is where the planner goes on.
+    phase = st[_PHASE]
+    f = st[_FRACTION]
+    v = 0
+    if phase == 3:
+        if st[_HELD] == 0:
+            return
+    else:
+        p = _PHASES + phase * _STRIDE
+        v = st[p + _P_V0]
+        if st[_TIME] == 0:
+            f = st[p + _P_START]
+        else:
+            tau = int(muldiv(st[_TIME], _ONE, st[p + _P_TIME]))
+            if st[p + _P_V1] < v:
+                v -= int(muldiv(v - st[p + _P_V1], tau, _ONE))
+            else:
+                v += int(muldiv(st[p + _P_V1] - v, tau, _ONE))
+    tail = pl[_TAIL] - 1
+    pl[_TAIL] = tail
+    b = (tail & _MASK) * _STRIDE
+    done = blk[b + _DONE]
+    length = int(muldiv(blk[b + _LENGTH], _ONE - f, _ONE - done))
+    if length < 1:
+        length = 1
+    blk[b + _DONE] = f
+    blk[b + _LENGTH] = length
+    accel = blk[b + _ACCEL]
+    gain = _V2_MAX
+    if length // 3125 + 1 <= (1 << 25) // accel:
+        gain = int(muldiv(accel << 4, length, 3125))
+        if gain < 1:
+            gain = 1
+    blk[b + _GAIN_V2] = gain
+    pl[_FIXED_V2] = int(muldiv(v, v, _V2_UNIT))
+    st[_PHASE] = 3
+    st[_HELD] = 0

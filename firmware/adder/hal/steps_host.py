@@ -91,10 +91,10 @@ class StepStream:
         self._time[motor] = start + 3 + count * interval
         return True
 
-    def free_words(self, written, free):
+    def free_words(self, motors):
         self._run()
         for motor in range(MOTORS):
-            free[motor] = WORDS - 1 - (written[motor] - self._end[motor])
+            motors[motor * 16 + 10] = WORDS - 1 - (motors[motor * 16 + 6] - self._end[motor])
 
     def slices_ahead(self, slices):
         self._run()

@@ -132,12 +132,12 @@ def _read_index(channel: int, base: int, mask: int) -> int:
 
 
 @micropython.viper
-def _free_words(rings: ptr32, written: ptr32, free: ptr32):
+def _free_words(rings: ptr32, motors: ptr32):
     # rings: DMA channel and first address per motor
     i = 0
     while i < 4:
         index = int(_read_index(rings[i * 2], rings[i * 2 + 1], _WORD_MASK))
-        free[i] = _WORD_MASK - ((written[i] - index) & _WORD_MASK)
+        motors[i * 16 + 10] = _WORD_MASK - ((motors[i * 16 + 6] - index) & _WORD_MASK)
         i += 1
 
 
@@ -307,12 +307,12 @@ class StepStream:
         # Not started yet, a state machine stands at its program's first instruction.
         return _peek(_PIO, 0xC8 + 12)
 
-    def free_words(self, written, free):
+    def free_words(self, motors):
         """Words of each motor that may be written without touching one that was not read yet.
 
-        `written` and `free` are arrays of four: words written since the beginning, and the result.
+        `motors` is the slicer's array of motors: words written and free words are entries 6 and 10 of every sixteen.
         """
-        _free_words(self._data_rings, written, free)
+        _free_words(self._data_rings, motors)
 
     def slices_ahead(self, slices):
         """Slices that no motor's DMA has begun, of `slices` made since the beginning; -1 when the stream has ended."""

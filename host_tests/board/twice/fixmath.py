@@ -2,7 +2,7 @@
 
 from binascii import crc32
 
-from adder.fixmath import isqrt, muldiv
+from adder.fixmath import isqrt, muldiv, root29
 
 state = 12345
 
@@ -46,3 +46,6 @@ for turn in range(30):
     root = rand(32767) + 1
     values += [isqrt(root * root - 1), isqrt(root * root), isqrt(root * root + 1)]
     show("isqrt %d" % turn, values)
+show("root29 extremes", [root29(n) for n in (0, 1, 2, 3, 4, 255, 256, 0x3FFFFFFF, 0x3FFFFFFE, 0x10000000, 0x0FFFFFFF)])
+for turn in range(30):
+    show("root29 %d" % turn, [root29(number(30)) for _ in range(40)])
