@@ -2,10 +2,10 @@
 
 A position here is a function of an array of times in s that gives mm (one axis); it stands still outside its motion.
 
-Impulse sequences: ZV from N. C. Singer and W. P. Seering, "Preshaping Command Inputs to Reduce System Vibration" (1990);
-EI from W. Singhose, W. Seering, N. Singer, "Residual Vibration Reduction Using Vector Diagrams to Generate Shaped
-Inputs" (1994), its damping taken in as Klipper and Marlin do; MZV is Klipper's, with the times and amplitudes that it
-publishes (docs/Resonance_Compensation.md and its shaper definitions).
+Impulse sequences: ZV from N. C. Singer and W. P. Seering, "Preshaping Command Inputs to Reduce System Vibration"
+(1990); EI from W. Singhose, W. Seering, N. Singer, "Residual Vibration Reduction Using Vector Diagrams to Generate
+Shaped Inputs" (1994), its damping taken in as Klipper and Marlin do; MZV is Klipper's, with the times and amplitudes
+that it publishes (docs/Resonance_Compensation.md and its shaper definitions).
 """
 
 from __future__ import annotations

@@ -45,12 +45,12 @@ class SpringMass:
     def swing(self, positions, interval: float, end: float) -> float:
         """Largest distance of mass and motor after the time `end`, when the motor stands."""
         u = np.asarray(positions, dtype=float)
-        after = int(math.ceil(end / interval))
+        after = math.ceil(end / interval)
         return float(np.max(np.abs(self.follow(u, interval)[after:] - u[after:])))
 
 
 def residual_swing(position, seconds: float, frequency: float, damping: float = 0.1, interval: float = 1e-4) -> float:
     """Largest swing of the mass after a motion that ends after `seconds`; `position` as in models.shaping."""
-    count = int(math.ceil((seconds + 3 / frequency) / interval)) + 1
+    count = math.ceil((seconds + 3 / frequency) / interval) + 1
     times = np.arange(count) * interval
     return SpringMass(frequency, damping).swing(position(times), interval, seconds)
