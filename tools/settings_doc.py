@@ -17,6 +17,11 @@ HEADINGS = {
     "motion": ("Homing and extrusion", ""),
     "heat": ("Heaters", "Control, protection, and when M109 and M190 end. C is degrees Celsius."),
     "fans": ("Fans", ""),
+    "arc": (
+        "Arcs",
+        "Whatever they say: no segment leaves its arc by more than 0.005 mm, and 1000 segments a second are not exceeded "
+        "but for that.",
+    ),
     "filter_settings": (
         "Refinements of motion",
         "Input shaping, advance, S-curve, backlash. A frequency is 0 or at least 5 Hz. The jerk of an "

@@ -4,6 +4,7 @@
 """
 
 from adder import frame, homing, kinematics
+from adder.arc import Arcs
 from adder.feeder import Feeder
 from adder.frame import AXES, CLIPPED, MOVES, TOO_COLD, UNIT, E, Frame
 
@@ -85,6 +86,7 @@ class Motion:
             for axis in drivers
         ]
         self._on_failure = None
+        self.arcs = Arcs(self)
         self.apply_settings()
         settings.on_change("", self.apply_settings)
 

@@ -93,6 +93,7 @@ _REMARKS = (
     ("M204", "Accelerations (mm/s^2), P print, R retract, T travel:"),
     ("M205", "B segment time (us), S T lowest feedrates, J deviation (mm), X Y Z E jerk (mm/s), C S-curve (ms):"),
     ("M211", "Software endstops:"),
+    ("M214", "Arcs: P longest, S shortest segment (mm), R fewest segments, F fewest a second, 0 any:"),
     ("M301", "Hotend PID:"),
     ("M304", "Bed PID:"),
     ("M302", "Cold extrusion (C):"),
@@ -108,9 +109,9 @@ _NOTES_MAX = 8
 
 def groups():
     """The row tuples of all modules, for `Settings`."""
-    from adder import fans, filter_settings, heat, motion
+    from adder import arc, fans, filter_settings, heat, motion
 
-    return (SETTINGS, motion.SETTINGS, heat.SETTINGS, fans.SETTINGS, filter_settings.SETTINGS)
+    return (SETTINGS, motion.SETTINGS, heat.SETTINGS, fans.SETTINGS, filter_settings.SETTINGS, arc.SETTINGS)
 
 
 def decimal(value, decimals):

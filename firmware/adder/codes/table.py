@@ -13,12 +13,18 @@ Rows hold texts only, so that they stay in flash.
 """
 
 _MOVE = "X Y Z=target [mm or inch]; E=filament; F=feedrate [mm/min, above 0]"
+_ARC = (
+    "X Y Z E F=as G1; I J=centre, from the start [mm or inch, 0]; R=radius, below 0 the long way [mm or inch]; "
+    "P=extra turns [0 to 100, 0]"
+)
 _HOME = "X Y Z=these axes [all]; O=only axes that are not homed; W=no effect"
 _MOTORS = "S=idle time [s, 0 never]; X Y Z E=these motors [all]"
 
 ROWS = (
     ("G0", "motion", "g0", "Travel move", _MOVE, "queued"),
     ("G1", "motion", "g1", "Linear move", _MOVE, "queued"),
+    ("G2", "arcs", "g2", "Arc, clockwise", _ARC, "queued"),
+    ("G3", "arcs", "g3", "Arc, counter-clockwise", _ARC, "queued"),
     ("G4", "motion", "g4", "Dwell", "P=time [ms]; S=time [s, wins over P]", "drain+blocks"),
     ("G20", "motion", "g20", "Inch units", "", "immediate"),
     ("G21", "motion", "g21", "Millimetre units", "", "immediate"),
@@ -94,6 +100,15 @@ ROWS = (
         "immediate",
     ),
     ("M211", "settings", "m211", "Software endstops", "S=0 off, 1 on", "immediate"),
+    (
+        "M214",
+        "arcs",
+        "m214",
+        "Arc settings",
+        "P=longest segment [mm, above 0]; S=shortest [mm, 0 any]; N=no effect; R=fewest segments of an arc [0 any]; "
+        "F=fewest segments per second [0 any]",
+        "immediate",
+    ),
     ("M220", "motion", "m220", "Feedrate percentage", "S=percent [10 to 999]; B=store; R=restore", "immediate"),
     ("M221", "motion", "m221", "Flow percentage", "S=percent [10 to 999]; T=extruder [0]", "immediate"),
     (
