@@ -1,4 +1,4 @@
-"""From axes to motors: one class per kind of machine, a function of four entries each, in place.
+"""Kinematics that are sums and differences: Cartesian and CoreXY.
 
 Calling one with (values, offset) turns axis values (positions or ways, any unit) into motor values, at
 values[offset : offset + 4] or, without offset, as a tuple; `inverse(values)` turns motor values back in place;
@@ -10,6 +10,9 @@ class Cartesian:
     """Every motor moves its own axis."""
 
     name = "Cartesian"
+    number = 0
+    linear = True
+    problem = None
 
     def __call__(self, values, offset=0):
         if offset:
@@ -26,10 +29,11 @@ class Cartesian:
         return 1 << axis
 
 
-class CoreXY:
+class CoreXY(Cartesian):
     """Motor A turns with X + Y, motor B with X - Y (Marlin's COREXY)."""
 
     name = "CoreXY"
+    number = 1
 
     def __call__(self, values, offset=0):
         x = values[0]
@@ -51,11 +55,3 @@ class CoreXY:
 
     def motors(self, axis):
         return 3 if axis < 2 else 1 << axis
-
-
-_KINDS = (Cartesian, CoreXY)
-
-
-def select(number):
-    """The kinematics with that number: 0 Cartesian, 1 CoreXY."""
-    return _KINDS[number]()
