@@ -2,6 +2,7 @@
 BOARD ?= skr_pico
 PORT ?=
 LINK ?=
+SETTINGS ?=
 
 MAKEFLAGS += --no-print-directory
 export PYTHONDONTWRITEBYTECODE := 1
@@ -10,17 +11,20 @@ PY := @build/venv/bin/python
 # FILE= that is given but empty is passed on, so that the tool can say what is wrong with it.
 FILE_WORD = $(if $(filter undefined,$(origin FILE)),,"$(FILE)")
 
-.PHONY: help setup run test bench firmware flash deploy twin docs lint clean
+.PHONY: help setup run dryrun test bench firmware flash deploy twin docs lint clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*##  ?/  make \1|/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
-	@echo "Settings: BOARD=skr_pico|pico  FILE=part.gcode  PORT=/dev/ttyACM0  LINK=/tmp/printer"
+	@echo "Settings: BOARD=skr_pico|pico  FILE=part.gcode  PORT=/dev/ttyACM0  LINK=/tmp/printer  SETTINGS=m503.txt"
 
 setup:  ## install what the tools need into build/venv
 	$(SETUP)
 
 run: setup  ## build the firmware, print FILE (default: the example) on the printer twin, draw what it did into out/
 	$(PY) -m tools.run --board $(BOARD) $(FILE_WORD)
+
+dryrun: setup  ## say what FILE (default: the example) will do: time, ways, limits; pictures and figures into out/
+	$(PY) -m tools.dryrun --json --board $(BOARD) $(if $(SETTINGS),--settings "$(SETTINGS)") $(FILE_WORD)
 
 test: setup  ## everything: style, builds, tests on CPython, on MicroPython and on the emulated board
 	$(PY) -m tools.test
