@@ -131,9 +131,10 @@ class PrinterBench:
             note(command)
             run(command)
 
-        def lane_and_note(line, size):
-            taken = lane(line, size)
+        def lane_and_note(*arguments):
+            taken = lane(*arguments)
             if taken:
+                line, size = arguments[-2:]
                 scanned.scan(bytes(line[:size]))
                 note(scanned)
             return taken

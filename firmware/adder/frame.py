@@ -37,6 +37,7 @@ MIN_PRINT = 23  # 10 nm/s
 MIN_TRAVEL = 24
 KINEMATICS = 25
 COLD = 26  # 1: no extrusion now
+ENABLED = 27  # bit per motor that is on
 TARGET = 28  # 4 axes
 
 RELATIVE = 1  # of MODES

@@ -15,9 +15,11 @@ When the queue is full, lines go on being read, for M112's sake, and are kept as
 full too, a numbered line is asked for again later and any other one is lost, which the host is told.
 """
 
+from array import array
+
 from micropython import const
 
-from adder.command import EMPTY, NEXT, NONE, OK, OTHER, printable, scan_line
+from adder.command import EMPTY, NEXT, NONE, OK, OTHER, RECORD, printable, scan_line
 from adder.queue import SIZE
 
 LINE_BYTES = const(256)  # what the hal reads at most, newline included
@@ -40,6 +42,11 @@ _TEXT = const(7)
 _COMMENT = const(65)
 _RESULT = const(66)
 
+# The link's state, as adder/lane.py reads it behind a record of its own
+EXPECTED = RECORD
+ACCEPTED = RECORD + 1
+ODD = RECORD + 2
+
 _M = const(77)
 _M112 = const((77 << 20) | (112 << 4))
 _WRONG_NUMBER = b"Line Number is not Last Line Number+1"
@@ -49,6 +56,17 @@ COUNTERS = (
 )
 
 
+def _entry(index):
+    # A number of the state, by name
+    def get(self):
+        return self.state[index]
+
+    def put(self, value):
+        self.state[index] = value
+
+    return property(get, put)
+
+
 class Link:
     """Takes lines from the hal and puts commands into the queue.
 
@@ -56,15 +74,18 @@ class Link:
     `expected`: number of the next line. `odd`: `go_on` must be called, for something waits to be taken in or answered.
     """
 
+    expected = _entry(EXPECTED)
+    lines = _entry(ACCEPTED)  # that were accepted
+    odd = _entry(ODD)
+
     def __init__(self, hal, out, queue, on_emergency, on_arrival):
         self._hal = hal
         self._out = out
         self._queue = queue
         self._on_emergency = on_emergency
         self._on_arrival = on_arrival
+        self.state = array("i", [0] * (ODD + 1))
         self.expected = 1
-        self.lines = 0  # that were accepted
-        self.odd = False
         self._swallow = False  # the rest of a line that was too long
         self._quiet = False  # it is text or comment: M112 in it means nothing
         self._tail = b""
@@ -87,12 +108,13 @@ class Link:
         """A line has come, complete or, at its greatest length, not. Never blocks for long, never raises."""
         queue = self._queue
         command = queue.slot
-        how = scan_line(line, len(line), command.record, self.expected)
-        if how != OTHER and not self.odd and queue.count < SIZE:
+        state = self.state
+        how = scan_line(line, len(line), command.record, state[EXPECTED])
+        if how != OTHER and not state[ODD] and queue.count < SIZE:
             command.line = line
             if how == NEXT:
-                self.expected += 1
-            self.lines += 1
+                state[EXPECTED] += 1
+            state[ACCEPTED] += 1
             queue.put()
         elif command.record[_KEY] == _M112 and not self._swallow:
             self._emergency()

@@ -49,6 +49,7 @@ class Motion:
     soft_endstops = _mode(frame.SOFT_ENDSTOPS, True)
     flow_percent = _field(frame.FLOW_PERCENT)
     homed = _field(frame.HOMED)  # bit per axis
+    enabled = _field(frame.ENABLED)  # bit per motor that is on
 
     def __init__(self, board, hal, settings, pump):
         self.board = board
@@ -62,7 +63,6 @@ class Motion:
         self.hotend = None  # set by the printer: refuses cold extrusion
         self.report = None  # function(text) for remarks to the host
         self.stops = 0  # how often everything queued was dropped
-        self.enabled = 0  # bit per motor that is on
         self._warned = 0
         self._feed_percent = 100
         drivers = board.axes

@@ -9,12 +9,12 @@ import gc
 
 from micropython import const
 
-from adder import lane
 from adder.codes.dispatch import Dispatcher
 from adder.command import OK
 from adder.fans import Fans
 from adder.heat import Heat
-from adder.link import LINE_BYTES, Link
+from adder.lane import lane
+from adder.link import LINE_BYTES, ODD, Link
 from adder.motion import Motion
 from adder.output import Output
 from adder.queue import CommandQueue
@@ -60,7 +60,7 @@ class Printer:
         self.report.queue = self.queue
         self.link = Link(hal, self.out, self.queue, self.emergency_stop, self._arrived)
         self.codes = Dispatcher(self)
-        self._lane = lane.make(self.link, self.motion, hal.write)
+        self._lane = lane
 
     def start(self):
         """Begin to supervise, then greet the host."""
@@ -98,6 +98,11 @@ class Printer:
         line = self._line
         take = self.link.take
         plain_move = self._lane
+        write = self.hal.write
+        link = self.link.state
+        frame = self.motion.frame.state
+        planner = self.motion.feeder.planner
+        state, blocks, request, limits = planner.state, planner.blocks, planner.request, planner.limits
         queue = self.queue
         run = self.codes.run
         while True:
@@ -106,12 +111,14 @@ class Printer:
                 self._heard = True
                 if self._aside and self._wake():
                     self._take_halted(bytes(self._view[:size]))
-                elif not plain_move(line, size):
+                elif plain_move(link, frame, state, blocks, request, limits, line, size):
+                    write(b"ok\n")
+                else:
                     take(bytes(self._view[:size]))
                     while queue.count:
                         run(queue.first())
                         queue.drop()
-            if self.link.odd:
+            if link[ODD]:
                 self.link.go_on()
                 self.work()
             if self._due:

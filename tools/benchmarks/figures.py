@@ -26,7 +26,7 @@ class Figure:
 
 
 FIGURES = (
-    Figure("lines_per_s", "0.2 mm X-Y-E lines, each sent after the last one's ok", "1/s", AT_LEAST, 400),
+    Figure("lines_per_s", "0.2 mm X-Y-E lines, each sent after the last one's ok", "1/s", AT_LEAST, 1200),
     Figure("lines_per_s_200us_host", "the same with a host that takes 0.2 ms to answer", "1/s"),
     Figure("lines_per_s_flood", "the same, sent ahead within a window of four lines", "1/s"),
     Figure("stream_underruns", "underruns while these lines came", "", AT_MOST, 0),
