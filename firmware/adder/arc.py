@@ -170,11 +170,20 @@ class Arcs:
         # No point may lie outside: an arc that is cut off at a limit would be another shape
         state = self._motion.frame.state
         radius = int(self._radius_mm * UNIT) + 1
-        start = atan2(self._ay, self._ax)
+        limited = state[frame.HOMED] if state[frame.MODES] & frame.SOFT_ENDSTOPS else 0
         for axis in range(3):
+            low = -_FURTHEST
+            high = _FURTHEST
+            if limited >> axis & 1:
+                low = state[frame.LOW + axis]
+                high = state[frame.HIGH + axis]
             end = lowest = highest = state[frame.TARGET + axis]
             if axis < Z:
                 centre = self._cy if axis else self._cx
+                if low <= centre - radius and centre + radius <= high:
+                    continue
+                # Where the arc goes furthest, but for what is rounding
+                start = atan2(self._ay, self._ax)
                 for quarter in (axis, axis + 2):
                     way = (quarter * pi / 2 - start) * self._sign
                     if turns or way % (2 * pi) <= self._sweep:
@@ -182,21 +191,16 @@ class Arcs:
                             highest = max(highest, centre + radius - TOLERANCE)
                         else:
                             lowest = min(lowest, centre - radius + TOLERANCE)
-            if lowest < -_FURTHEST or highest > _FURTHEST:
-                raise Refused("the arc leads to %s%.0f mm; a move must stay within 10 m" % (
-                    AXES[axis], (lowest if lowest < -_FURTHEST else highest) / UNIT))  # fmt: skip
-            if not (state[frame.MODES] & frame.SOFT_ENDSTOPS and state[frame.HOMED] >> axis & 1):
+            if low <= lowest and highest <= high:
                 continue
-            low = state[frame.LOW + axis]
-            high = state[frame.HIGH + axis]
-            if lowest < low or highest > high:
-                furthest = lowest if lowest < low else highest
-                if furthest != end:
-                    furthest += TOLERANCE if furthest > end else -TOLERANCE
-                raise Refused(
-                    "the arc leads to %s%.2f, should stay within %.2f to %.2f mm (M211 S0 lifts it)"
-                    % (AXES[axis], furthest / UNIT, low / UNIT, high / UNIT)
-                )
+            furthest = lowest if lowest < low else highest
+            if furthest != end:
+                furthest += TOLERANCE if furthest > end else -TOLERANCE
+            what = "the arc leads to %s%.2f" % (AXES[axis], furthest / UNIT)
+            if limited >> axis & 1:
+                within = "%.2f to %.2f mm" % (low / UNIT, high / UNIT)
+                raise Refused("%s, should stay within %s (M211 S0 lifts it)" % (what, within))
+            raise Refused(what + "; a move must stay within 10 m")
 
     # How it is made
 
@@ -238,9 +242,9 @@ class Arcs:
         if self._jerk:
             speed = min(speed, _MARGIN * self._jerk / turn)
         elif self._deviation_mm:
-            half = cos(turn / 2)
-            half = _MARGIN * half * (1 + half) / (1 - half * half)
-            speed = min(speed, sqrt(corner_accel * self._deviation_mm * half))
+            c = cos(turn / 2)
+            s = sin(turn / 2)
+            speed = min(speed, sqrt(_MARGIN * corner_accel * self._deviation_mm * c * (1 + c)) / s)
         self._cap = max(int(min(speed / percent, 2000) * UNIT), 1)
 
     def _run(self, turns):
@@ -248,22 +252,23 @@ class Arcs:
         state = motion.frame.state
         end_x = state[frame.TARGET]
         end_y = state[frame.TARGET + Y]
-        left_z = state[frame.TARGET + Z] - state[frame.POSITION + Z]
-        left_e = state[frame.TARGET + E] - state[frame.POSITION + E]
+        way_z = state[frame.TARGET + Z] - state[frame.POSITION + Z]
+        way_e = state[frame.TARGET + E] - state[frame.POSITION + E]
         circle = 2 * pi * self._radius_mm
-        way = self._sweep * self._radius_mm
-        self._cut(turns * circle + way, left_z, left_e)
+        way = turns * circle + self._sweep * self._radius_mm
+        self._cut(way, way_z, way_e)
         start_x = state[frame.POSITION]
         start_y = state[frame.POSITION + Y]
+        z = e = 0
         for turn in range(turns):
-            share = circle / ((turns - turn) * circle + way)  # of what is left
-            dz = _nearest(left_z * share)
-            de = _nearest(left_e * share)
-            left_z -= dz
-            left_e -= de
+            share = (turn + 1) * circle / way
+            dz = _nearest(way_z * share) - z
+            de = _nearest(way_e * share) - e
+            z += dz
+            e += de
             if not self._part(2 * pi, 0.0, start_x, start_y, dz, de):
                 return
-        self._part(self._sweep, self._misfit, end_x, end_y, left_z, left_e)
+        self._part(self._sweep, self._misfit, end_x, end_y, way_z - z, way_e - e)
 
     def _part(self, sweep, misfit, end_x, end_y, dz, de):
         # At most one turn; False when everything was dropped meanwhile. Ways of Z and E for every segment alike but
