@@ -78,7 +78,7 @@ def test_m410_stops_and_the_position_is_known_to_the_step(bench, lines, line):
     b.run(100)
     assert b.made != before
     b.send(line)
-    b.run(10)
+    b.run(450)  # what is in the step driver, then the deceleration
     stopped = list(b.made)
     b.settle()
     if len(lines) < 200:

@@ -4,6 +4,7 @@ It decides when motion starts (as soon as the planner knows enough, or somebody 
 of steps ahead, notices when the streams have ended, and counts an underrun when they ended in the middle of a motion.
 """
 
+from adder.bend import Bend
 from adder.planner import Planner
 from adder.slicer import SLICES, Slicer
 
@@ -23,6 +24,7 @@ class Feeder:
         self.stream = stream
         self.planner = Planner()
         self.slicer = Slicer(self.planner, stream)
+        self.slicer.bend = self.bend = Bend()
         self.running = False
         self.dead = False  # after an emergency stop
         self.hold = False  # no new slices (homing, recovery)
@@ -36,6 +38,9 @@ class Feeder:
         self._events = []
         self._event_number = 0
         self._undone = [0, 0, 0, 0]
+        self._steps = [0, 0, 0, 0]
+        self.made = [0, 0, 0, 0]  # steps of the motors when everything was dropped last
+        self._braked = None  # called when everything has come to rest after `brake`
 
     # Events: functions that belong between two moves
 
@@ -57,6 +62,22 @@ class Feeder:
     def set_feed(self, percent):
         """Feedrate percentage from the next slice on."""
         self.slicer.set_feed(percent)
+        if percent == 0:
+            self.flush = True
+
+    @property
+    def braking(self):
+        """On the way to rest, or there: see `brake`."""
+        return self._braked is not None
+
+    def brake(self, braked):
+        """Come to rest as fast as the accelerations allow, then call braked()."""
+        self._braked = braked
+        self.set_feed(0)
+
+    def end_braking(self):
+        """Everything was dropped: nobody waits for the rest any more."""
+        self._braked = None
 
     # State
 
@@ -80,6 +101,10 @@ class Feeder:
             return
         if self.running:
             self._refill()
+        elif self._braked:
+            braked = self._braked
+            self._braked = None
+            braked()
         elif not self.slicer.idle():
             self._consider_start()
         elif self._events:
@@ -170,6 +195,7 @@ class Feeder:
         """Stop all steps at once and drop everything queued.
 
         Returns for each motor the steps that were planned but not made; the step counts are right again afterwards.
+        With a kinematics that is not linear `made` tells where the motors are, and `place` has to follow.
         """
         self.hold = True
         slicer = self.slicer
@@ -177,16 +203,19 @@ class Feeder:
         stream = self.stream
         stream.kill()
         undone = self._undone
+        steps = self._steps
         for motor in range(4):
             made = slicer.steps(motor)
             if self.running:
                 made -= stream.left(motor, slicer.written(motor))
-            slicer.set_steps(motor, made)
+            made -= slicer.extra(motor)
+            self.made[motor] = steps[motor] = made
             undone[motor] = planner.planned(motor) - made
             planner.set_planned(motor, made)
         stream.recover(slicer.slices(), slicer.written)
         slicer.clear()
         planner.clear()
+        slicer.place(steps)
         self.running = False
         self.flush = False
         self._waiting_since = None
@@ -194,9 +223,12 @@ class Feeder:
         self.hold = False
         return undone
 
-    def place(self, motor, units):
-        """Declare the motor's position (10 nm); nothing is queued or moving."""
-        self.slicer.set_steps(motor, self.planner.place(motor, units))
+    def place(self, units):
+        """Declare where the axes of the blocks are (4, 10 nm); nothing is queued or moving."""
+        steps = self._steps
+        for motor in range(4):
+            steps[motor] = self.planner.place(motor, units[motor])
+        self.slicer.place(steps)
 
     def motor_steps(self, motor):
         """Where the motor is now, in steps; within a slice or two while it moves."""

@@ -3,8 +3,9 @@
     G-code --frame--> request --planner--> blocks --slicer--> words --stream--> edges
 """
 
-from adder import frame, homing, kinematics
+from adder import filter_settings, frame, homing, kinematics
 from adder.arc import Arcs
+from adder.errors import Refused
 from adder.feeder import Feeder
 from adder.frame import AXES, CLIPPED, MOVES, TOO_COLD, UNIT, E, Frame
 
@@ -65,6 +66,9 @@ class Motion:
         self.stops = 0  # how often everything queued was dropped
         self._warned = 0
         self._feed_percent = 100
+        self._bent = None  # settings of what bends the path, as they are in effect,
+        self._shape = None  # and the kinematics
+        self.kinematics = None
         drivers = board.axes
         self.feeder = Feeder(
             hal,
@@ -111,7 +115,8 @@ class Motion:
     @feed_percent.setter
     def feed_percent(self, percent):
         self._feed_percent = percent
-        self.feeder.set_feed(percent)
+        if not self.feeder.braking:
+            self.feeder.set_feed(percent)
 
     # Settings
 
@@ -129,7 +134,9 @@ class Motion:
         planner = self.feeder.planner
         state = self.frame.state
         kind = get("kinematics", 0)
-        self.kinematics = kinematics.select(kind)
+        if self.kinematics is None or self.kinematics.number != kind:
+            self.kinematics = kinematics.select(kind)
+        self.kinematics.configure(get)
         state[frame.KINEMATICS] = kind
         state[frame.ACCEL_PRINT] = get("acceleration_print", 0)
         state[frame.ACCEL_RETRACT] = get("acceleration_retract", 0)
@@ -146,7 +153,7 @@ class Motion:
                 min(get("max_feedrate_" + name, 5), frame.SPEED_MAX),
                 get("max_acceleration_" + name, 0),
                 get("jerk_" + name, 3) * 64 // 1000,
-                get("steps_per_mm_" + name, 3),
+                self.kinematics.scale(axis, get("steps_per_mm_" + name, 3)),
                 min(self.feeder.stream.max_step_rate, 1_000_000_000 // (driver.pulse_high_ns + driver.pulse_low_ns)),
             )
             if axis < E:
@@ -157,6 +164,25 @@ class Motion:
         self.feeder.set_invert(
             [drivers[axis].invert_dir != bool(get("invert_dir_" + _LOWER[axis], 0)) for axis in range(4)]
         )
+        self._bend()
+
+    def _bend(self):
+        # What bends the path follows the settings, at rest
+        feeder = self.feeder
+        if feeder.busy() or feeder.dead:
+            return
+        chosen = filter_settings.values(self.setting)
+        shape = self.kinematics.shape()
+        if chosen != self._bent or shape != self._shape:
+            self._bent = chosen
+            filter_settings.configure(feeder.bend, chosen)
+            feeder.bend.kinematics(self.kinematics)
+            feeder.slicer.bent()
+            if shape != self._shape:
+                if self._shape:
+                    self.homed = 0
+                self._shape = shape
+                self.place_motors()
 
     def rescale(self):
         """After a change of steps per mm: the machine stands where it stood, counted in the new steps."""
@@ -178,12 +204,18 @@ class Motion:
 
     def place_motors(self):
         """Take the motors' step counts from the machine's position; only at rest."""
-        motors = self.kinematics(self.frame.state[0:4])
-        for motor in range(4):
-            self.feeder.place(motor, motors[motor])
+        units = self.frame.state[0:4]
+        self.feeder.place(self.kinematics(units) if self.kinematics.linear else units)
 
     def take_back(self, undone):
         """The position is where the motors are: `undone` steps per motor were planned but not made."""
+        if not self.kinematics.linear:
+            made = self.feeder.made
+            self.frame.state[E] -= self.feeder.planner.units(E, undone[E])
+            for axis, value in enumerate(self.kinematics.axes([made[motor] << 12 for motor in range(3)])):
+                self.frame.state[axis] = value
+            self.place_motors()
+            return
         units = [self.feeder.planner.units(motor, undone[motor]) for motor in range(4)]
         self.kinematics.inverse(units)
         state = self.frame.state
@@ -198,6 +230,10 @@ class Motion:
         Raises Refused for a letter that is wrong; targets outside the limits are clipped.
         """
         self.check_cold()
+        if self.feeder.braking:
+            self.wait_for_rest()
+        if not self.kinematics.linear:
+            self._check_reach(c)
         result = self.frame.resolve(c, self.feeder.planner.request)
         if result > MOVES:
             self._explain(result)
@@ -242,6 +278,15 @@ class Motion:
                 state[axis] += whole[axis] * (part + 1) // parts - whole[axis] * part // parts
         return True
 
+    def _check_reach(self, c):
+        # Refused when a kinematics that is not linear cannot get there
+        state = self.frame.state
+        frame._targets(c.record, state)
+        target = state[frame.TARGET : frame.TARGET + 3]
+        why = self.kinematics.reach(state[0:3], target, self.soft_endstops)
+        if why:
+            raise Refused(why)
+
     def _explain(self, result):
         state = self.frame.state
         for axis in range(3):
@@ -279,6 +324,7 @@ class Motion:
             feeder.flush = True
             self.pump()
         feeder.flush = False
+        self._bend()
         self._warned = 0
         self.last_activity_ms = self.hal.ticks_ms()
 
@@ -287,9 +333,27 @@ class Motion:
         self.feeder.at_move(function, value)
 
     def stop(self):
-        """M410: stop now and drop the queue; the position is known to the step."""
+        """M410: come to rest within the acceleration limits and drop the queue; the position is known to the step."""
+        self.stops += 1
+        feeder = self.feeder
+        if feeder.busy() and not feeder.braking and not feeder.dead:
+            feeder.brake(self._braked)
+
+    def _braked(self):
+        self.take_back(self.feeder.abandon())
+        self.feeder.set_feed(self._feed_percent)
+
+    def stop_now(self):
+        """Stop without deceleration and drop the queue; what was not made is known, what the motors lost is not."""
         self.stops += 1
         self.take_back(self.feeder.abandon())
+        self.feeder.end_braking()
+        self.feeder.set_feed(self._feed_percent)
+
+    def wait_for_rest(self):
+        """After `stop`: until the motion has come to rest."""
+        while self.feeder.braking and not self.feeder.dead:
+            self.pump()
 
     def kill(self):
         """Stop all steps at once and let the motors go; the position is lost."""

@@ -173,6 +173,7 @@ class Slicer:
         self.state = array("i", [0] * STATE_FIELDS)
         state = self.state
         self.motors = memoryview(state)[_MOTORS : _MOTORS + 4 * _STRIDE]
+        self.bend = None  # see adder/bend.py
         state[_PHASE] = 3
         state[_CYCLES_UNIT] = stream.cycles_unit
         state[_OVERHEAD] = stream.pulse_overhead
@@ -203,7 +204,30 @@ class Slicer:
         state[_URGENT] = urgent
         stream.free_words(self.motors)
         planner = self._planner
+        bend = self.bend
+        if bend and (bend.active or state[_SHIFTED]):
+            return bend.fill(state, planner, stream)
         return fill(state, planner.state, planner.blocks, stream.words, stream.counts)
+
+    def bent(self):
+        """What is bent has changed; at rest."""
+        state = self.state
+        grid = self.bend.grid
+        state[_GRID] = grid
+        state[_LONGEST] = state[_WANT] = grid or _SLICE_UNITS
+        state[_REST] = 0
+        self._settle()
+
+    def _settle(self):
+        if self.bend and self.bend.active:
+            self.bend.settle(self.state)
+
+    def shift(self, motor, steps, rate):
+        """Babysteps: move the motor by `steps` over and above the path, `rate` / 4096 of a step in a slice at most."""
+        state = self.state
+        state[_SHIFT_LEFT + motor] += steps << 12
+        state[_SHIFT_RATE + motor] = max(rate, 1)
+        state[_SHIFTED] |= 1 << motor
 
     def set_feed(self, percent):
         """Feedrate percentage from the next slice on, 0 (hold) to 999: what is left of the block in work is planned anew."""
@@ -220,12 +244,10 @@ class Slicer:
         return self.state[_END_SPEED] != 0
 
     def idle(self):
-        """No block is in work and none is waiting, or all that is left is held."""
+        """Nothing is in work and nothing is waiting."""
         state = self.state
-        if state[_PHASE] != 3 or state[_DT]:
+        if state[_PHASE] != 3 or state[_DT] or state[_HELD] or state[_REST] or state[_SHIFTED]:
             return False
-        if self._planner.held():
-            return True
         return self._planner.waiting() == 0
 
     def restart(self):
@@ -235,17 +257,18 @@ class Slicer:
             self.motors[motor * 16 + _M_QUIET] = 1
 
     def clear(self):
-        """Drop the block in work; positions handed out stay counted."""
+        """Drop what is in work; `place` has to follow."""
         state = self.state
-        motors = self.motors
         state[_PHASE] = 3
         state[_HELD] = 0
         state[_DT] = 0
         state[_TIME] = 0
         state[_WANT] = state[_LONGEST]
         state[_END_SPEED] = 0
-        for i in range(0, 64, 16):
-            motors[i + _M_BASE] = motors[i + _M_AT] = motors[i + _M_LAST] = _wrapped(motors[i + _M_COUNT])
+        state[_REST] = 0
+        state[_SHIFTED] = 0
+        for motor in range(4):
+            state[_SHIFT_LEFT + motor] = 0
         self.restart()
 
     def slices(self):
@@ -260,12 +283,29 @@ class Slicer:
         """Steps handed out for a motor, signed."""
         return self.motors[motor * 16 + _M_COUNT]
 
-    def set_steps(self, motor, steps):
-        """The motor stands at `steps`; nothing is in work."""
+    def place(self, steps):
+        """The path stands at these steps of the blocks (4); nothing is in work.
+
+        The motors' counts follow, with what is added slice by slice.
+        """
         motors = self.motors
-        i = motor * 16
-        motors[i + _M_COUNT] = steps
-        motors[i + _M_BASE] = motors[i + _M_AT] = motors[i + _M_LAST] = _wrapped(steps)
+        for i in range(4):
+            m = i * 16
+            motors[m + _M_BASE] = motors[m + _M_AT] = motors[m + _M_LAST] = _wrapped(steps[i])
+        self._settle()
+        for i in range(4):
+            m = i * 16
+            count = (motors[m + _M_AT] - motors[m + _M_BASE] + 2048) >> 12
+            if i < 3 and self.bend and self.bend.curved():
+                count = (motors[m + _M_AT] + 2048) >> 12  # the blocks' steps are not the motor's
+            else:
+                count += steps[i]
+            motors[m + _M_COUNT] = count
+
+    def extra(self, motor):
+        """Steps that the motor is ahead of its path by what is added slice by slice."""
+        bend = self.bend
+        return bend.extra(motor) if bend and bend.active else 0
 
     def due_events(self, slice_number):
         """Number of the last event whose slice is not after `slice_number`; -1 when none is recorded."""

@@ -84,6 +84,14 @@ class Bent:
             return "X%s Y%s Z%s cannot be reached: %s" % (mm(there[0]), mm(there[1]), mm(there[2]), why)
         return None
 
+    def shape(self):
+        """What must stay as it is for the motors' positions to keep their meaning."""
+        return (self.number, bytes(self.k), bytes(self.scales))
+
+    def scale(self, axis, steps_m):
+        """Steps per 1000 mm of an axis as the planner has them: virtual ones but for E."""
+        return self.scales[axis] if axis < 3 else steps_m
+
     def virtual(self, values):
         """X Y Z in 10 nm -> array of positions in 1/4096 virtual step."""
         return array("i", [rounded(values[i] * self.scales[i] * 4096, 10**8) for i in range(3)])

@@ -22,6 +22,17 @@ class Cartesian:
             values[offset + 3] = values[3]
         return values
 
+    def configure(self, get):
+        """There is nothing to set."""
+
+    def shape(self):
+        """What must stay as it is for the motors' positions to keep their meaning."""
+        return (self.number,)
+
+    def scale(self, axis, steps_m):
+        """Steps per 1000 mm of an axis as the planner has them."""
+        return steps_m
+
     def inverse(self, values):
         return values
 
