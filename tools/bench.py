@@ -21,7 +21,7 @@ XIP_MISS = 40
 
 def measurements() -> dict[str, tuple[str, Callable]]:
     """Name: what it measures, and its function."""
-    from tools.benchmarks import at_prompt, edge_error, step_rate, stops, way_in, whole_print
+    from tools.benchmarks import at_prompt, dry_run, edge_error, step_rate, stops, way_in, whole_print
 
     return {
         "boot": ("Boot, free heap", whole_print.boot),
@@ -32,6 +32,7 @@ def measurements() -> dict[str, tuple[str, Callable]]:
         "stop": ("Emergency stops", stops.emergency_stop),
         "endstops": ("Homing", stops.overshoot),
         "print": ("The example, printed", whole_print.example),
+        "dryrun": ("Dry run", dry_run.lines_per_s),
     }
 
 

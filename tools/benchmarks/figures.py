@@ -50,6 +50,7 @@ FIGURES = (
     Figure("step_buffer_ms", "lowest fill of the step buffer in the example print", "ms", AT_LEAST, 150),
     Figure("step_buffer_high_ms", "highest fill seen there", "ms"),
     Figure("underruns", "underruns in the example print", "", AT_MOST, 0),
+    Figure("dryrun_lines_per_s", "dry run of a wall of 20,000 short moves, on this computer", "1/s", AT_LEAST, 3000),
     Figure("heap_free_bytes", "free heap after boot", "bytes", AT_LEAST, 100_000),
     Figure("image_bytes", "size of the image", "bytes", AT_MOST),
     Figure("boot_ms", "reset to start", "ms", AT_MOST, 1500),

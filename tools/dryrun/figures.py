@@ -13,6 +13,7 @@ from .stepless import HOMING, MOTION, ROW, UNIT_S
 FILAMENT_MM = 1.75
 PLA = 1.24  # g/cm3
 LAYER_MM = 0.04  # a smaller step in Z is no new layer
+_GRAVE = {"halt": 0, "refused": 1, "remark": 2}
 _V2 = 1 / 256  # (mm/s)^2
 
 
@@ -113,7 +114,7 @@ class Moves:
     """
 
     def __init__(self, run: DryRun):
-        rows = np.array(run.printer.feeder.rows, dtype=np.int64).reshape(-1, len(ROW))
+        rows = np.array(memoryview(run.printer.feeder.rows), copy=False).reshape(-1, len(ROW))
         for index, name in enumerate(ROW):
             setattr(self, name, rows[:, index])
         self.count = len(rows)
@@ -153,7 +154,7 @@ def collect(run: DryRun, moves: Moves, file: str = "", diameter_mm: float = 0.0,
         homing_s=float(moves.seconds[moves.kind == HOMING].sum()),
         filament_diameter_mm=diameter,
         filament_density=density or values.get("density", PLA),
-        hits=sorted(run.hits.values(), key=lambda hit: hit.lines[0]),
+        hits=sorted(run.hits.values(), key=lambda hit: (_GRAVE.get(hit.what, len(_GRAVE)), hit.lines[0])),
         halted_at=run.halted_at,
         spent_s=run.spent_s,
         lines_per_s=len(run.lines) / max(run.spent_s, 1e-6),

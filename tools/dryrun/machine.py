@@ -64,10 +64,16 @@ class DryPrinter(Printer):
     def __init__(self, board, start_mm=(100.0, 100.0, 10.0), hot=False, room_c=22.0):
         import adder.motion
 
+        hal, parts = DryHal(), load(board)
+        self.models = {}
+        for part in parts.heaters:
+            plant = _PLANTS[part.name].but(watts=part.watts, thermistor=part.thermistor, pullup_ohm=part.pullup_ohm)
+            self.models[part.name] = model = ThermalModel(plant, room_c)
+            hal.adc_values[part.sensor_pin] = lambda model=model: round(model.ratio() * 65535)
         plain = adder.motion.Feeder
         adder.motion.Feeder = Stepless
         try:
-            super().__init__(load(board), DryHal())
+            super().__init__(parts, hal)
         finally:
             adder.motion.Feeder = plain
         self.hot = hot
@@ -77,15 +83,6 @@ class DryPrinter(Printer):
         self._code = ""
         self._start_mm = start_mm
         self._warm_us = 0
-        self._waited_us = 0
-        self._kept = 0
-        self.models = {}
-        for part in self.board.heaters:
-            plant = _PLANTS[part.name].but(watts=part.watts, thermistor=part.thermistor, pullup_ohm=part.pullup_ohm)
-            self.models[part.name] = model = ThermalModel(plant, room_c)
-            self.hal.adc_values[part.sensor_pin] = lambda model=model: round(model.ratio() * 65535)
-        for heater in self.heat.heaters:
-            heater.__init__(self.heat, heater.part, self.hal, self.settings)  # once more, now that there are sensors
         self.feeder = feeder = self.motion.feeder
         feeder.position = self.motion.frame.state
         feeder.way_to_switch = self._way_to_switch
@@ -197,7 +194,7 @@ class DryPrinter(Printer):
             waits.append([self.line, kind, 0.0, len(feeder.rows)])
         wait = waits[-1]
         if kind == "heating":
-            us = self._until_check()
+            us = CHECK_MS * 1000 - self._warm_us
             if wait[2] > LONGEST_HEATING_S:
                 self._note("remark", "%s: not reached within %d h" % (self._code, LONGEST_HEATING_S // 3600))
                 self.cancelled = True
@@ -205,11 +202,6 @@ class DryPrinter(Printer):
             us = max(timeout_ms * 1000, int(wait[2] * 1000))  # a thousandth of what has passed: long waits cost little
         wait[2] += us / 1e6
         self._pass(us)
-        if self.heat.fault:
-            self._overrule_fault()
-
-    def _until_check(self):
-        return CHECK_MS * 1000 - self._warm_us
 
     def _pass(self, us):
         self.hal.pass_us(us)
@@ -239,13 +231,15 @@ class DryPrinter(Printer):
                 heater._begin(heater.target_cc)
             else:
                 model.step(CHECK_MS / 1000, heater.duty / 65535)
+        targets = [heater.target_cc for heater in self.heat.heaters]
         self.heat.check()
-
-    def _overrule_fault(self):
-        # The model is not the printer: a heater that is too weak in it is said, and taken as hot
-        fault, self.heat.fault = self.heat.fault, None
-        self._note("remark", "the heaters' model does not reach this target: %s" % fault.split(";")[0])
-        self.hot = self.cancelled = True
+        if self.heat.fault:
+            # The model is not the printer: a heater that is too weak in it is said, and taken as hot
+            fault, self.heat.fault = self.heat.fault, None
+            self._note("remark", "the heaters' model does not reach its target: %s" % fault.split(";")[0])
+            self.hot = True
+            for heater, target in zip(self.heat.heaters, targets, strict=True):
+                heater.set_target(target)
 
     # Switches
 

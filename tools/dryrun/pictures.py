@@ -15,8 +15,9 @@ from matplotlib.collections import LineCollection
 from tools.twin.pictures import ABOVE, STYLE, TRAVEL_COLOUR
 
 from .figures import Figures, Moves
+from .show import clock
 
-MOST_LEGS = 150_000
+MOST_LEGS = 60_000
 COLUMNS = 1500
 SPEED_COLOUR, FLOW_COLOUR, LAYER_COLOUR = "#26547c", "#b5651d", "#3a7d44"
 
@@ -168,7 +169,7 @@ def draw_speed(moves: Moves, figures: Figures, file: Path) -> Path:
         panels[0].tick_params(labelbottom=False)
         if figures.layers:
             _draw_layers(panels[2], figures)
-        figure.suptitle("%s: %.1f s of moves" % (figures.file, figures.print_s), x=0.01, ha="left", fontsize=14)
+        figure.suptitle("%s: %s of moves" % (figures.file, clock(figures.print_s)), x=0.01, ha="left", fontsize=14)
         return _save(figure, file)
 
 
@@ -182,4 +183,5 @@ def _draw_layers(axes, figures: Figures) -> None:
         axes.fill_between(numbers, seconds, step="mid", color=LAYER_COLOUR, alpha=0.6, linewidth=0)
     axes.set(title="Time of each layer", ylabel="s", xlabel="Layer")
     axes.set_xlim(0.3, len(layers) + 0.7)
+    axes.set_ylim(bottom=0)
     axes.xaxis.get_major_locator().set_params(integer=True)
