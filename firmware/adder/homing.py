@@ -96,6 +96,6 @@ def _seek(motion, axis, delta, speed):
                 break
             motion.pump(_POLL_MS)
     finally:
-        stream.watch(0, stop.endstop, stop.endstop_invert)
+        stream.watch(0)
         feeder.flush = False
     return found

@@ -35,7 +35,7 @@ class StepStream:
         self._end = [0] * MOTORS  # words that may be run
         self._time = [0] * MOTORS  # end of the last word run, cycles
         self._steps = [[], [], [], []]  # steps of the words in work: (time, +-1), newest last
-        self._pin = None
+        self._pins = [None] * MOTORS
         self._watched = 0
         self._halted = 0
 
@@ -58,7 +58,7 @@ class StepStream:
                 return
             time, direction = self._steps[best][0]
             if direction:
-                if self._watched >> best & 1 and self._pin():
+                if self._watched >> best & 1 and self._pins[best]():
                     self._halted |= 1 << best
                     continue
                 self.edges[best].append((time, direction))
@@ -147,11 +147,15 @@ class StepStream:
         self._halted = 0
         self.end(slices)
 
-    def watch(self, mask, pin, low=False):
+    def watch(self, mask, pin=None, low=False):
         """`pin` is a GPIO number, as on the board; its level is the hal's."""
         self._run()
-        self._watched = mask
-        self._pin = lambda: self._hal.pin_level(pin) != low
+        if not mask:
+            self._watched = 0
+        for motor in range(MOTORS):
+            if mask >> motor & 1:
+                self._watched |= 1 << motor
+                self._pins[motor] = lambda: self._hal.pin_level(pin) != low
 
     def halted(self):
         self._run()

@@ -239,6 +239,7 @@ class StepStream:
         self._step_pins = bytearray(MOTORS)
         self._trigger = 0
         self._watched = 0
+        self._inverted = []  # pins that are watched for low
         for motor in range(MOTORS):
             step, direction, inverted = axes[motor]
             self.invert[motor] = 1 if inverted else 0
@@ -377,15 +378,26 @@ class StepStream:
             )
         self.end(slices)
 
-    def watch(self, mask, pin, low=False):
+    def watch(self, mask, pin=None, low=False):
         """Motors in `mask` (bit per motor) stop before their next step when `pin` is high (`low`: is low).
 
-        Mask 0 ends it. A pin that is watched for low is inverted on its way into the chip (GPIO_CTRL.INOVER) meanwhile.
+        What other motors watch stays, so each may have a pin of its own; mask 0 ends it for all. A pin that is watched
+        for low is inverted on its way into the chip (GPIO_CTRL.INOVER) meanwhile.
         """
-        self._watched = mask
-        _invert_input(pin, 1 if low and mask else 0)
+        if not mask:
+            self._watched = 0
+            while self._inverted:
+                _invert_input(self._inverted.pop(), 0)
+            for motor in range(MOTORS):
+                _watch_pin(motor, self._step_pins[motor])
+            return
+        if low:
+            _invert_input(pin, 1)
+            self._inverted.append(pin)
+        self._watched |= mask
         for motor in range(MOTORS):
-            _watch_pin(motor, pin if mask >> motor & 1 else self._step_pins[motor])
+            if mask >> motor & 1:
+                _watch_pin(motor, pin)
 
     def halted(self):
         """Bit per watched motor that the endstop has stopped."""
