@@ -568,6 +568,11 @@ class Bend:
                 state[_POS + i] = ring[i]
             _still(state, self.ring)
 
+    def follow(self, st):
+        """Nothing has been bent until now: the path is where the motors are."""
+        for i in range(4):
+            self.state[_PATH + i] = st[_MOTORS + i * _STRIDE + _M_AT]
+
     def curved(self):
         """The kinematics is not linear."""
         return self._bent is not None

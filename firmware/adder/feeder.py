@@ -230,6 +230,12 @@ class Feeder:
             steps[motor] = self.planner.place(motor, units[motor])
         self.slicer.place(steps)
 
+    def shift(self, motor, steps, rate):
+        """Babysteps, made within the slices to come: see Slicer.shift."""
+        self.planner.shift(motor, steps)
+        self.slicer.shift(motor, steps, rate)
+        self.flush = self.flush or not self.running
+
     def motor_steps(self, motor):
         """Where the motor is now, in steps; within a slice or two while it moves."""
         steps = self.slicer.steps(motor)

@@ -55,6 +55,7 @@ _FURTHEST = const(1000000000)  # 10 m
 _INCH = const(8)
 
 _CAPACITY = const(60)
+_FEED = const(4)  # of the planner's state: percent, 0 on the way to rest
 
 
 @micropython.viper
@@ -116,7 +117,7 @@ def _ways(rec: ptr32, fr: ptr32, rq: ptr32) -> int:
 @micropython.viper
 def lane(rec: ptr32, fr: ptr32, pl: ptr32, blk: ptr32, rq: ptr32, lim: ptr32, line: ptr8, length: int) -> int:
     """1: the line was such a move and is in the planner, or there was nothing to move; it needs only its `ok`."""
-    if rec[_ODD] != 0 or fr[_COLD] != 0 or fr[_ENABLED] != 15 or line[0] != 78:
+    if rec[_ODD] != 0 or fr[_COLD] != 0 or fr[_ENABLED] != 15 or line[0] != 78 or pl[_FEED] == 0:
         return 0
     if pl[0] - pl[1] >= _CAPACITY or fr[_KINEMATICS] > 1 or fr[_MODES] & _INCH:
         return 0

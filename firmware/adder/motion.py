@@ -66,6 +66,8 @@ class Motion:
         self.stops = 0  # how often everything queued was dropped
         self._warned = 0
         self._feed_percent = 100
+        self.babysteps = [0, 0, 0]  # sums since the axes were homed, 10 nm
+        self._babystep_rest = [0, 0, 0]
         self._bent = None  # settings of what bends the path, as they are in effect,
         self._shape = None  # and the kinematics
         self.kinematics = None
@@ -234,9 +236,12 @@ class Motion:
             self.wait_for_rest()
         if not self.kinematics.linear:
             self._check_reach(c)
-        result = self.frame.resolve(c, self.feeder.planner.request)
+        request = self.feeder.planner.request
+        result = self.frame.resolve(c, request)
         if result > MOVES:
             self._explain(result)
+        if not self.kinematics.linear and result & MOVES:
+            self._slow_down(request)
         if result & MOVES and self.queue():
             self.frame.taken()
 
@@ -287,6 +292,20 @@ class Motion:
         if why:
             raise Refused(why)
 
+    def _slow_down(self, request):
+        # Motors may be faster than the path: keep them below what their drivers take, and their axes' highest speeds
+        kin = self.kinematics
+        state = self.frame.state
+        ratio = kin.ratio(state[0:3], state[frame.TARGET : frame.TARGET + 3])
+        drivers = self.board.axes
+        for motor in range(3):
+            driver = drivers[motor]
+            rate = min(self.feeder.stream.max_step_rate, 1_000_000_000 // (driver.pulse_high_ns + driver.pulse_low_ns))
+            # steps/s -> 10 nm/s of the motor, then of the path
+            most = rate * 100_000_000 // kin.motor_scales[motor] * 256 // ratio
+            if request[8] > most:
+                request[8] = most
+
     def _explain(self, result):
         state = self.frame.state
         for axis in range(3):
@@ -309,6 +328,28 @@ class Motion:
         if self.report and not self._warned & bit:
             self._warned |= bit
             self.report(text)
+
+    def babystep(self, axis, units):
+        """M290: move an axis by `units` (10 nm) over and above the path, at once, whatever moves; whole steps.
+
+        The position in G-code stays; what is less than a step is kept for the next time.
+        """
+        feeder = self.feeder
+        planner = feeder.planner
+        self.babysteps[axis] += units
+        ways = [0, 0, 0, 0]
+        ways[axis] = units + self._babystep_rest[axis]
+        motors = self.kinematics(ways) if self.kinematics.linear else ways
+        if self.enabled != 15:
+            self.enable(15, True)
+        # No faster than the axis may start from rest
+        jerk = self.setting("jerk_" + _LOWER[axis], 5)
+        for motor in range(3):
+            if motors[motor]:
+                steps = planner.steps(motor, motors[motor])
+                if motor == axis:
+                    self._babystep_rest[axis] = ways[axis] - planner.units(motor, steps)
+                feeder.shift(motor, steps, planner.steps(motor, jerk * 4096 // 1000))
 
     # Waiting and stopping
 

@@ -476,6 +476,14 @@ class Planner:
         limits[_L_PLANNED + motor] = steps
         return steps
 
+    def shift(self, motor, steps):
+        """The motor is `steps` further than the moves say (babysteps)."""
+        self.limits[_L_PLANNED + motor] += steps
+
+    def steps(self, motor, units):
+        """A way of `units` (10 nm) in whole steps, rounded to nearest."""
+        return (units * self.limits[_L_STEPS_MM + motor] + _DEN // 2) // _DEN
+
     def units(self, motor, steps):
         """A way of `steps` in 10 nm, rounded."""
         scale = self.limits[_L_STEPS_MM + motor]

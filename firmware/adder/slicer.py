@@ -206,6 +206,8 @@ class Slicer:
         planner = self._planner
         bend = self.bend
         if bend and (bend.active or state[_SHIFTED]):
+            if not bend.active:
+                bend.follow(state)
             return bend.fill(state, planner, stream)
         return fill(state, planner.state, planner.blocks, stream.words, stream.counts)
 

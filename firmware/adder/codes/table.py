@@ -111,6 +111,7 @@ ROWS = (
     ),
     ("M220", "motion", "m220", "Feedrate percentage", "S=percent [10 to 999]; B=store; R=restore", "immediate"),
     ("M221", "motion", "m221", "Flow percentage", "S=percent [10 to 999]; T=extruder [0]", "immediate"),
+    ("M290", "babystep", "m290", "Babystep", "X Y Z=way [mm, -2 to 2]; S=the same as Z", "immediate"),
     (
         "M302",
         "heat",
