@@ -402,6 +402,56 @@ def test_limits_do_not_count_before_homing_or_when_off(bench):
     assert [w for w in b.say("G2 I-20\n") if "busy" not in w] == ["ok"]
 
 
+class Disc:
+    """A kinematics that reaches a disc around the origin, less at the top."""
+
+    linear = False
+
+    def __init__(self):
+        self.asked = []
+
+    def reach(self, here, there, soft=True):
+        for point in (here, there):
+            self.asked.append(tuple(value / UNIT for value in point))
+            x, y, z = self.asked[-1]
+            if math.hypot(x, y) > 80 - z:
+                return "X%.2f Y%.2f Z%.2f cannot be reached" % (x, y, z)
+        return None
+
+
+@pytest.mark.parametrize(
+    ("line", "fits"),
+    [
+        ("G3 X-60 Y0 R60", True),
+        ("G3 I19.5", False),
+        ("G3 I9.5", True),
+        ("G3 I-20 P3", True),
+        ("G2 I-20 Z19", True),
+        ("G2 I-20 Z21", False),
+        ("G3 I10.1", False),
+        ("G3 X60 Y20 J10", True),
+        ("G2 X60 Y50 J25", True),  # by x = 35
+        ("G3 X60 Y50 J25", False),  # by x = 85
+        ("G2 X60 Y50 J25 P1", False),
+    ],
+)
+def test_every_point_of_an_arc_must_be_in_reach(bench, line, fits):
+    b = bench("G1 X60 Y0 F6000", "M400")
+    disc = b.printer.motion.kinematics = Disc()
+    if fits:
+        points = b.arc(line)
+        radii = np.hypot(points[:, 0], points[:, 1])
+        assert np.max(radii + points[:, 2]) <= 80
+        # What was asked about goes around all that is made, but only just
+        asked = np.hypot(*np.array(disc.asked)[:, :2].T)
+        assert np.max(radii) - 0.001 <= np.max(asked) <= np.max(radii) + 0.11
+    else:
+        before = list(b.printer.motion.frame.state[0:28])
+        written = b.say(line + "\n")
+        assert len(written) == 2 and re.fullmatch(r"echo:X\S+ Y\S+ Z\S+ cannot be reached", written[0])
+        assert list(b.printer.motion.frame.state[0:28]) == before
+
+
 # Bad input
 
 BAD = [

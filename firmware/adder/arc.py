@@ -9,6 +9,7 @@ of d. How fast the arc may be: v^2 / r is the acceleration towards the centre, s
 print or travel move may use; and no corner between two segments may be slower than that: the speed is to be even.
 """
 
+from array import array
 from math import atan2, cos, pi, sin, sqrt
 
 from adder import frame
@@ -26,6 +27,7 @@ _MISFIT_MM = 0.05  # radii at both ends may differ by so much, or 1/1000 of the 
 _MISFIT_MAX_MM = 0.5
 _LISTEN = 31  # look for what the host sends every so many segments less one
 _FURTHEST = 10_000 * UNIT
+_AROUND_MM = 0.05  # between an arc and the polygon around it that has to be in reach
 
 # name, code, letter, unit, decimals, default, lowest, highest, title
 SETTINGS = (
@@ -80,6 +82,8 @@ class Arcs:
         state = motion.frame.state
         feedrate = state[frame.FEEDRATE]
         motion.check_cold()
+        if motion.feeder.braking:
+            motion.wait_for_rest()
         try:
             turns = _turns(c)
             result = frame._targets(c.record, state)
@@ -91,6 +95,8 @@ class Arcs:
             self._find_centre(c)
             self._measure(c)
             self._check_limits(turns)
+            if not motion.kinematics.linear:
+                self._check_reach(turns)
         except Refused:
             state[frame.FEEDRATE] = feedrate
             raise
@@ -201,6 +207,41 @@ class Arcs:
                 within = "%.2f to %.2f mm" % (low / UNIT, high / UNIT)
                 raise Refused("%s, should stay within %s (M211 S0 lifts it)" % (what, within))
             raise Refused(what + "; a move must stay within 10 m")
+
+    def _check_reach(self, turns):
+        # Refused when the kinematics cannot follow: asked about a polygon around the arc, at the heights of both ends
+        motion = self._motion
+        state = motion.frame.state
+        reach = motion.kinematics.reach
+        soft = motion.soft_endstops
+        sweep = 2 * pi if turns else self._sweep
+        n = int(sweep / min(2 * sqrt(2 * _AROUND_MM / self._radius_mm), _WIDEST)) + 1
+        step = sweep * self._sign / n
+        ax = self._ax / cos(step / 2)
+        ay = self._ay / cos(step / 2)
+        here = array("i", state[frame.POSITION : frame.POSITION + 3])
+        there = array("i", state[frame.TARGET : frame.TARGET + 3])
+        for z in (here[Z], there[Z]):
+            here[X] = state[frame.POSITION]
+            here[Y] = state[frame.POSITION + Y]
+            here[Z] = there[Z] = z
+            for k in range(n):
+                c = cos(step * (k + 0.5))
+                s = sin(step * (k + 0.5))
+                there[X] = self._cx + int(ax * c - ay * s)
+                there[Y] = self._cy + int(ax * s + ay * c)
+                why = reach(here, there, soft)
+                if why:
+                    raise Refused(why)
+                here[X] = there[X]
+                here[Y] = there[Y]
+            there[X] = state[frame.TARGET]
+            there[Y] = state[frame.TARGET + Y]
+            why = reach(here, there, soft)
+            if why:
+                raise Refused(why)
+            if z == state[frame.TARGET + Z]:
+                break
 
     # How it is made
 
