@@ -125,10 +125,11 @@ def test_dwells_are_told_apart(word, seconds):
     assert figures.total_s == pytest.approx(figures.print_s + figures.dwell_s)
 
 
-def test_homing_by_settings_and_way():
-    _, moves, figures = dry("G28", start_mm=(40.0, 30.0, 6.0))
+@pytest.mark.parametrize("start", [(40.0, 30.0, 6.0), (199.0, 0.5, 187.0)])
+def test_homing_by_settings_and_way(start):
+    _, moves, figures = dry("G28", start_mm=start)
     expected = 0.0
-    for way, speed, back, accel in ((40, 50, 5, 2000), (30, 50, 5, 2000), (6, 8, 2, 200)):
+    for way, speed, back, accel in ((start[0], 50, 5, 2000), (start[1], 50, 5, 2000), (start[2], 8, 2, 200)):
         expected += way / speed + speed / accel / 2  # a ramp at the beginning, none at the end
         expected += trapezoid(back, speed, accel)
         expected += back / (0.2 * speed) + 0.2 * speed / accel / 2

@@ -19,7 +19,7 @@ _V2 = 1 / 256  # (mm/s)^2
 
 @dataclass
 class Layer:
-    """One layer: the line where it begins, its height, how long it takes with dwells and starts, and its filament."""
+    """One layer: the line where it begins, its height, how long it takes with dwells and rests, and its filament."""
 
     number: int
     line: int
@@ -53,8 +53,9 @@ class Figures:
     lines: int = 0
     commands: int = 0
     moves: int = 0
-    print_s: float = 0.0  # moves, with the starts from rest
+    print_s: float = 0.0  # moves, with the next two
     starting_s: float = 0.0
+    settling_s: float = 0.0
     starts: int = 0
     homing_s: float = 0.0
     heating_s: float = 0.0
@@ -162,7 +163,7 @@ def collect(run: DryRun, moves: Moves, file: str = "", diameter_mm: float = 0.0,
     for _, kind, seconds, _ in run.printer.waits:
         setattr(figures, kind + "_s", getattr(figures, kind + "_s") + seconds)
         figures.starts += kind == "starting"
-    figures.print_s += figures.starting_s
+    figures.print_s += figures.starting_s + figures.settling_s
     _add_ways(figures, moves, math.pi / 4 * diameter**2)
     _add_axes(figures, run, moves)
     _add_layers(figures, run, moves)
@@ -241,7 +242,7 @@ def _add_layers(figures: Figures, run: DryRun, moves: Moves) -> None:
     seconds = np.bincount(belongs, counted, len(begins) + 1)
     filament = np.bincount(belongs, moves.ways[:, 3], len(begins) + 1)
     for line, kind, waited, _ in run.printer.waits:
-        if kind in ("dwell", "starting"):
+        if kind in ("dwell", "starting", "settling"):
             seconds[np.searchsorted(begins, line, side="right")] += waited
     first = np.full(len(begins) + 1, -1)
     extruding = np.flatnonzero(moves.extrudes)[::-1]

@@ -57,7 +57,7 @@ class DryPrinter(Printer):
 
     `start_mm`: how far X, Y and Z are from their lower ends before the first homing; `hot`: heaters are at any target
     at once. `waits`: (line, kind, seconds, blocks made before) with kind "heating", "dwell", "starting" (after a
-    rest) or "waiting".
+    rest), "settling" (of filters, before one) or "waiting".
     `on_note(what, text)` gets what is to be told about the present line: what is "refused", "remark" or "halt".
     """
 
@@ -183,6 +183,10 @@ class DryPrinter(Printer):
             if start:
                 self.waits.append([self.line, "starting", start / 1e6, len(feeder.rows)])
             self._pass(start + feeder.take())
+            settle = feeder.settle_us()
+            if settle:
+                self.waits.append([self.line, "settling", settle / 1e6, len(feeder.rows)])
+                self._pass(settle)
             return
         if self.report.paused:
             self._note("remark", "%s waits for the user; not counted" % self._code)

@@ -11,7 +11,7 @@ from array import array
 from collections import deque
 from math import hypot, sqrt
 
-from adder import planner, trapezoid
+from adder import bend, planner, trapezoid
 from adder.feeder import START_BLOCKS, Feeder
 
 MOTION, HOMING = 0, 1
@@ -57,10 +57,11 @@ class Stepless(Feeder):
         self._plan = self.planner.add
         self.planner.add = self._add
         self._phase_state = array("i", [0] * 512)  # what `_seal` fills in
-        self._watched = None  # (motors, pin)
+        self._watched = {}  # pin: motors that it stops, a bit for each
         self._closed = {}  # pin: motor positions where its switch closes
         self._made = [0, 0, 0, 0]
         self._left = None  # steps of a seek that were not made
+        self._stopped = 0  # motors that switches have stopped in it
         stream.watch = self._watch
         stream.halted = self._halted
 
@@ -81,6 +82,10 @@ class Stepless(Feeder):
         """M220: for all that waits. A hold (0 %) would never end here and is left out."""
         if percent:
             self.planner.set_feed(percent)
+
+    def brake(self, braked):
+        """M410 and the like: at rest already."""
+        braked()
 
     def motor_steps(self, motor):
         """Every block is made the moment it is taken."""
@@ -105,11 +110,14 @@ class Stepless(Feeder):
         self.planner.clear()
         return undone
 
-    def _watch(self, motors, pin, low=False):
-        self._watched = (motors, pin) if motors else None
+    def _watch(self, motors, pin=None, low=False):
+        if motors:
+            self._watched[pin] = motors
+        else:
+            self._watched.clear()
 
     def _halted(self):
-        return 0 if self._left is None or self._watched is None else self._watched[0]
+        return 0 if self._left is None else self._stopped
 
     def step_rate_limit(self, motor):
         """Highest rate that the motor's driver takes, steps/s."""
@@ -158,14 +166,18 @@ class Stepless(Feeder):
             return 0
         return _REST_US + _LINE_US * min(self.planner.waiting(), START_BLOCKS)
 
+    def settle_us(self):
+        """How long the filters go on when all blocks have been made."""
+        active = self._resting and self.kind == MOTION and self.bend.active
+        return self.bend.state[bend._SPAN] * self.bend.grid * 8 // 125 if active else 0
+
     def take(self):
         """Take some blocks, or all when somebody waits; how long they last, us."""
         planner = self.planner
         before = self.units
         self._resting = self.flush or not planner.full()
         if self._watched:
-            while planner.waiting() and self._left is None:
-                self._seek()
+            self._seek()
         elif self._resting:
             while planner.waiting():
                 self._seal(planner.waiting())
@@ -200,44 +212,56 @@ class Stepless(Feeder):
             if at != made:
                 self.on_switch(pin, False)
 
-    # Homing: a block that is cut short where the switch closes
+    # Homing: a move, in one block or several, that is cut short where the switch closes
 
     def _seek(self):
         planner = self.planner
         planner.look_ahead()
-        b = (planner.state[_TAIL] & _MASK) * _STRIDE
         blk = planner.blocks
-        length, speed, accel = blk[b + _LENGTH] / 1e5, blk[b + _SPEED] / 1e5, blk[b + _ACCEL]
-        steps = blk[b + _STEPS : b + _STEPS + 4]
-        pin = self._watched[1]
-        share = self._share(pin, steps, length)
-        line, kind, dx, dy, dz, de, x, y, z = self._pending.popleft()
-        way = min(share, 1.0) * length
+        tail = planner.state[_TAIL]
+        waiting = [(at & _MASK) * _STRIDE for at in range(tail, tail + planner.waiting())]
+        b = waiting[0]
+        length, speed, accel = sum(blk[at + _LENGTH] for at in waiting) / 1e5, blk[b + _SPEED] / 1e5, blk[b + _ACCEL]
+        steps = [sum(blk[at + _STEPS + motor] for at in waiting) for motor in range(4)]
+        shares = {pin: self._share(pin, motors, steps, length) for pin, motors in self._watched.items()}
+        line, kind = self._pending[0][:2]
+        dx, dy, dz, de = (sum(part[2 + axis] for part in self._pending) for axis in range(4))
+        x, y, z = self._pending[-1][6:9]
+        last = min(max(shares.values()), 1.0)
+        way = last * length
         ramp = speed * speed / (2 * accel)
         up = sqrt(2 * way / accel) if way < ramp else speed / accel
         cruise = 0 if way < ramp else (way - ramp) / speed
-        done = [round(n * min(share, 1.0)) for n in steps]
-        back = 1 - min(share, 1.0)
         self.rows.extend((
             line, kind, round(up / UNIT_S), round(cruise / UNIT_S), 0, 0, 0,
-            blk[b + _GAIN], blk[b + _SPEED], accel, blk[b + _LENGTH],
-            dx, dy, dz, de, *(round(p - d * back) for p, d in ((x, dx), (y, dy), (z, dz))), *done,
+            blk[b + _GAIN], blk[b + _SPEED], accel, round(length * 1e5),
+            dx, dy, dz, de, *(round(p - d * (1 - last)) for p, d in ((x, dx), (y, dy), (z, dz))), *steps,
         ))  # fmt: skip
         self.units += round((up + cruise) / UNIT_S)
         planner.clear()
         self._pending.clear()
+        done = [round(n * last) for n in steps]
+        self._stopped = 0
+        for pin, share in shares.items():
+            if share <= 1.0:
+                self._stopped |= self._watched[pin]
+                for motor in range(4):
+                    if self._watched[pin] >> motor & 1:
+                        done[motor] = round(steps[motor] * share)
         for motor in range(4):
             self._made[motor] += done[motor]
-        if share <= 1.0:
+        for pin, share in shares.items():
+            if share <= 1.0:
+                self._closed[pin] = list(self._made)
+                self.on_switch(pin, True)
+        if self._stopped:
             self._left = [n - d for n, d in zip(steps, done, strict=True)]
-            self._closed[pin] = list(self._made)
-            self.on_switch(pin, True)
 
-    def _share(self, pin, steps, length):
+    def _share(self, pin, motors, steps, length):
         # Part of the block that leads to the switch; above 1: beyond its end
         at = self._closed.get(pin)
         if at is None:
             return self.way_to_switch(pin) / length
-        square = sum(n * n for n in steps)
-        share = sum((to - now) * n for to, now, n in zip(at, self._made, steps, strict=True)) / square
-        return max(share, 0.0)
+        motors = [motor for motor in range(4) if motors >> motor & 1]
+        square = sum(steps[motor] ** 2 for motor in motors) or 1
+        return max(sum((at[motor] - self._made[motor]) * steps[motor] for motor in motors) / square, 0.0)
