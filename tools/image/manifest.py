@@ -5,6 +5,8 @@ from tools.paths import BOARDS, FIRMWARE
 # 1 drops assert statements and keeps line numbers for tracebacks.
 OPTIMISATION = 1
 BOARD_MODULE = "_board"
+# The assembler in adder/hal takes its place on this chip; native code that is frozen takes RAM.
+ELSEWHERE = ("adder/slices.py",)
 
 
 def modules():
@@ -35,6 +37,8 @@ def firmware(board, generated):
         source.write_text(board_source(board))
     lines = ['freeze("$(PORT_DIR)/modules")', f"freeze({str(generated)!r}, {source.name!r}, opt={OPTIMISATION})"]
     for path, target in modules():
+        if target in ELSEWHERE:
+            continue
         base = str(path)[: -len(target) - 1]
         lines.append(f"freeze({base!r}, {target!r}, opt={OPTIMISATION})")
     return "\n".join(lines) + "\n"

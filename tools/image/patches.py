@@ -33,14 +33,23 @@ def _switch_off(text):
     return "\n".join(lines) + "\n"
 
 
-def _place_native_code(text):
-    """Frozen viper and assembler code: into RAM, on whole words.
+# Modules whose native code runs so seldom that it may lie in flash
+SELDOM = ("command", "frame", "heat", "heatguard", "kinematics_bent", "output", "pid", "thermistor")
 
-    In flash it would share the 16 KB cache with the interpreter, so its speed would depend on what ran before. And on
-    ARMv6-M it loads constants relative to the program counter rounded down to a word: at an odd halfword, where the two
-    bytes' alignment that is asked for may put it, it would load wrong ones.
+
+def _place_native_code(text):
+    """Frozen viper and assembler code: on whole words, and but for that of SELDOM into RAM.
+
+    In flash it shares the 16 KB cache with the interpreter, so its speed depends on what ran before. And on ARMv6-M it
+    loads constants relative to the program counter rounded down to a word: at an odd halfword, where the two bytes'
+    alignment that is asked for may put it, it would load wrong ones.
     """
-    text = text.replace(r'(".text,\\"ax\\",%progbits', r'(".time_critical.frozen,\\"ax\\",%progbits')
+    flash = """self.fun_data_attributes = '__attribute__((section(".text,\\\\"ax\\\\",%progbits @ ")))'"""
+    ram = flash.replace(".text", ".time_critical.frozen")
+    seldom = tuple(f"adder_{name}" for name in SELDOM)
+    choice = f"{ram}\n            if parent_name.startswith({seldom!r}):\n                {flash}"
+    if repr(seldom) not in text:
+        text = text.replace(flash, choice)
     return text.replace("__attribute__ ((aligned (2)))", "__attribute__ ((aligned (4)))")
 
 
