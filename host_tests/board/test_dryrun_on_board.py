@@ -44,6 +44,7 @@ FILES = {
     "ring": lambda: read(str(paths.EXAMPLES / "ring.gcode")).decode(),
     "wall": lambda: "".join(make_wall.lines(1200)),
     "mixed": lambda: MIXED,
+    "mixed, with every filter": lambda: "M593 F35 D0.1\nM205 C20\nM900 K0.05\n" + MIXED,
 }
 
 
@@ -52,7 +53,7 @@ def test_the_board_takes_the_time_that_the_dry_run_says(name, record_property):
     lines = ["M302 P1", *(line for line in sendable(FILES[name]().splitlines()) if not _HEAT.match(line))]
     run = DryRun("\n".join(lines).encode()).run()
     moves = Moves(run)
-    after = np.flatnonzero(moves.printing)
+    after = np.flatnonzero(moves.printing)  # from the first edge to the last: filters settle beyond it
     expected = moves.end[after[-1]] - moves.begin[after[0]]
     with printer() as twin:
         for sent in twin.streaming(lines):

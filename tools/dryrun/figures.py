@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
+from .motors import step_rates
 from .run import AXES, DryRun
 from .stepless import HOMING, MOTION, ROW, UNIT_S
 
@@ -207,6 +208,7 @@ def _add_ways(figures: Figures, moves: Moves, area: float) -> None:
 
 def _add_axes(figures: Figures, run: DryRun, moves: Moves) -> None:
     settings, feeder = run.printer.settings, run.printer.feeder
+    rates = step_rates(run.printer.motion.kinematics, moves)
     bends = moves.printing & (moves.up + moves.down > 0)
     for i, name in enumerate(AXES):
         axis = Axis(name)
@@ -217,7 +219,7 @@ def _add_axes(figures: Figures, run: DryRun, moves: Moves) -> None:
             share = np.abs(moves.ways[:, i]) / moves.length_mm
             axis.speed, axis.speed_line = _most(moves.v1 * share, moves.printing & (share > 0), moves.line)
             axis.acceleration, axis.acceleration_line = _most(moves.accel * share, bends & (share > 0), moves.line)
-            rate = moves.v1 * np.abs(moves.steps[:, i]) / moves.length_mm
+            rate = rates[:, i]
             axis.step_rate, axis.step_rate_line = _most(rate, moves.printing & (rate > 0), moves.line)
         figures.axes.append(axis)
 

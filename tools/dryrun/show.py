@@ -84,7 +84,10 @@ def summary_table(figures: Figures) -> Table:
         figures.filament_diameter_mm, figures.filament_density))  # fmt: skip
     if figures.flow_mm3_s:
         table.add_row("highest flow", "%.2f mm\u00b3/s  [dim]line %d[/]" % (figures.flow_mm3_s, figures.flow_line))
-    table.add_row("tool's highest speed", "%.1f mm/s  [dim]line %d[/]" % (figures.tool_speed, figures.tool_speed_line))
+    if figures.tool_speed_line:
+        table.add_row(
+            "tool's highest speed", "%.1f mm/s  [dim]line %d[/]" % (figures.tool_speed, figures.tool_speed_line)
+        )
     return table
 
 

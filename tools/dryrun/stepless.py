@@ -22,9 +22,10 @@ ROW = (
 UNIT_S = 64e-9
 _AT_ONCE = 8  # blocks that are taken together: look-ahead runs once for them
 # From the end of all moves to the next one's begin, measured on the emulated board: to notice the end and to refill,
-# and for every line until there are enough to start with
-_REST_US = 16_000
-_LINE_US = 1_500
+# for every line until there are enough to start with, and to make the first slices of a bent path
+_REST_US = 19_000
+_LINE_US = 500
+_BENT_US = 20_000
 
 _FIXED_V2, _TAIL, _DIRTY, _FEED = planner._FIXED_V2, planner._TAIL, planner._DIRTY, planner._FEED
 _LENGTH, _SPEED, _ACCEL, _GAIN = planner._LENGTH, planner._SPEED, planner._ACCEL, planner._GAIN_V2
@@ -164,7 +165,8 @@ class Stepless(Feeder):
         """How long it takes until blocks that wait begin to be made: 0 when others are being made, or when homing."""
         if not self._resting or not self._pending or self._pending[0][1] != MOTION:
             return 0
-        return _REST_US + _LINE_US * min(self.planner.waiting(), START_BLOCKS)
+        bent = _BENT_US if self.bend.active else 0
+        return _REST_US + _LINE_US * min(self.planner.waiting(), START_BLOCKS) + bent
 
     def settle_us(self):
         """How long the filters go on when all blocks have been made."""
@@ -223,9 +225,10 @@ class Stepless(Feeder):
         b = waiting[0]
         length, speed, accel = sum(blk[at + _LENGTH] for at in waiting) / 1e5, blk[b + _SPEED] / 1e5, blk[b + _ACCEL]
         steps = [sum(blk[at + _STEPS + motor] for at in waiting) for motor in range(4)]
-        shares = {pin: self._share(pin, motors, steps, length) for pin, motors in self._watched.items()}
         line, kind = self._pending[0][:2]
         dx, dy, dz, de = (sum(part[2 + axis] for part in self._pending) for axis in range(4))
+        furthest = max(abs(dx), abs(dy), abs(dz)) / 1e5
+        shares = {pin: self._share(pin, motors, steps, furthest) for pin, motors in self._watched.items()}
         x, y, z = self._pending[-1][6:9]
         last = min(max(shares.values()), 1.0)
         way = last * length
@@ -257,11 +260,11 @@ class Stepless(Feeder):
         if self._stopped:
             self._left = [n - d for n, d in zip(steps, done, strict=True)]
 
-    def _share(self, pin, motors, steps, length):
-        # Part of the block that leads to the switch; above 1: beyond its end
+    def _share(self, pin, motors, steps, way):
+        # Part of the move that leads to the switch; above 1: beyond its end
         at = self._closed.get(pin)
         if at is None:
-            return self.way_to_switch(pin) / length
+            return self.way_to_switch(pin) / way
         motors = [motor for motor in range(4) if motors >> motor & 1]
         square = sum(steps[motor] ** 2 for motor in motors) or 1
         return max(sum((at[motor] - self._made[motor]) * steps[motor] for motor in motors) / square, 0.0)
