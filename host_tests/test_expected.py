@@ -1,5 +1,8 @@
 """The independent model of a G-code file, against positions worked out by hand."""
 
+import itertools
+import math
+
 import pytest
 
 from tools.twin.expected import Expected, Machine, read_file, strip_line
@@ -126,7 +129,39 @@ def test_text_is_not_taken_for_words():
 
 
 def test_what_is_not_modelled_is_said():
-    assert "G2 is not modelled" in model("G2 X10 I5").notes[0]
+    assert "G5 is not modelled" in model("G5 X10 I5").notes[0]
+
+
+def test_arcs_end_where_they_say_and_go_round_their_centre():
+    m = model("G28\nG1 X60 Y70 F6000\nG3 X50 Y80 I-10 Z2 E3")
+    assert m.position == {"x": 50.0, "y": 80.0, "z": 2.0, "e": 3.0}
+    arc = m.path[1:]
+    assert arc[0].start == (60.0, 70.0, 0.0, 0.0) and arc[-1].end == (50.0, 80.0, 2.0, 3.0)
+    for before, after in itertools.pairwise(arc):
+        assert before.end == after.start
+    assert all(math.dist(s.end[:2], (50, 70)) == pytest.approx(10) for s in arc)
+    middle = min(arc, key=lambda s: abs(s.end[2] - 1))
+    assert middle.end[:2] == pytest.approx((50 + 10 * math.sqrt(0.5), 70 + 10 * math.sqrt(0.5)), abs=0.1)
+    assert sum(math.dist(s.start[:2], s.end[:2]) for s in arc) == pytest.approx(10 * math.pi / 2, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("line", "quarters"),
+    [("G2 X50 Y80 I-10", 3), ("G3 X50 Y80 R10", 1), ("G3 X50 Y80 R-10", 3), ("G2 X50 Y80 R10", 1), ("G3 I-10 P2", 12)],
+)
+def test_how_far_round_an_arc_goes(line, quarters):
+    m = model("G1 X60 Y70 F6000\n" + line)
+    way = sum(math.dist(s.start[:2], s.end[:2]) for s in m.path[1:])
+    assert way == pytest.approx(quarters * 10 * math.pi / 2, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "line", ["G2 X70", "G2 I0 J0", "G3 X90 Y70 R9", "G2 R5", "G2 X70 I20", "G3 I0 J-40 F99", "G2 I5 Z-1"]
+)
+def test_an_arc_that_is_none_moves_nothing(line):
+    m = model("G28\nG1 X60 Y70 F6000\n" + line + "\nG1 X61")
+    assert len(m.path) == 2 and m.notes and m.path[1].start[:2] == (60.0, 70.0)
+    assert m.path[1].feedrate == 100.0
 
 
 def test_no_rounding_adds_up():

@@ -389,7 +389,9 @@ def _turns(c):
     for letter in "IJRP":
         if c.has(letter) and not c.valued(letter):
             raise Refused("%s has no number; leave the letter out or give it one" % letter)
-    turns = c.scaled("P", 3, 0)
+    if not c.has("P"):
+        return 0
+    turns = c.scaled("P", 3)
     if turns % 1000 or not 0 <= turns <= TURNS_MAX * 1000:
         raise Refused("P%s: extra turns should be a whole number from 0 to %d" % (c.show("P"), TURNS_MAX))
     return turns // 1000

@@ -2,12 +2,14 @@
 
 import json
 import math
+import random
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from host_tests.board.printers import FLASH_SIZE, check_drivers, flash_with, image
+from host_tests.board.printers import FLASH_SIZE, check_drivers, flash_with, image, run_program
+from host_tests.board.printers import printer as ordinary_printer
 from tools.twin.emulator import Board
 from tools.twin.plan import plan_for
 from tools.twin.printer import PrinterTwin
@@ -104,6 +106,41 @@ def test_the_speed_is_even_inside_the_arc(case, record_property):
         assert np.max(inside) < 1.01 * expected + grain
         assert underruns(twin) == 0
         check_drivers(twin)
+
+
+def wall(seed, count):
+    """A wall of arcs that go over into each other, with lines, turns and refusals between them; from (100, 100)."""
+    dice = random.Random(seed)
+    x, y, heading = 100.0, 100.0, 0.3
+    lines = ["M302 P1", "G28", "M83", "G1 X100 Y100 Z2 F12000", "G1 F4800"]
+    for number in range(count):
+        radius, length = dice.choice((2, 5, 20, 60)), dice.uniform(1, 5)
+        sense = 1 if number // 2 % 2 else -1
+        i, j = -sense * radius * math.sin(heading), sense * radius * math.cos(heading)
+        heading += sense * length / radius
+        end = x + i + sense * radius * math.sin(heading), y + j - sense * radius * math.cos(heading)
+        end = round(end[0], 3), round(end[1], 3)
+        words = "X%.3f Y%.3f E%.4f" % (*end, length * 0.04)
+        code = "G3" if sense > 0 else "G2"
+        if length < 1.5 * radius and dice.random() < 0.3:
+            lines.append("%s %s R%g" % (code, words, radius + 0.001))
+        else:
+            lines.append("%s %s I%.3f J%.3f" % (code, words, i, j))
+        x, y = end
+        if number % 10 == 9:
+            heading = math.atan2(100 - y, 100 - x)
+            x, y = round((x + 100) / 2, 3), round((y + 100) / 2, 3)
+            lines += ["G1 X%.3f Y%.3f Z%g" % (x, y, 2 + number % 3 * 0.2), "G2 X500 I200", "G3 I1.5 P1 E0.5", "G2 R1"]
+    return lines
+
+
+@pytest.mark.parametrize("kinematics", ["cartesian", "corexy"])
+def test_motors_end_where_an_independent_reader_says(kinematics):
+    with ordinary_printer(kinematics=kinematics) as twin:
+        expected = run_program(twin, wall(5, 120))
+        assert len([note for note in expected.notes if "not an arc" in note]) == 24
+        assert len(expected.path) > 1500
+        assert underruns(twin) == 0
 
 
 def test_many_segments_a_second_do_not_starve():

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 AXES = ("x", "y", "z", "e")
 UNITS_PER_MM = 100_000
 INCH_MM = 25.4
+CHORD_ERROR_MM = 0.0005
 _WORD = re.compile(r"([A-Za-z])\s*([-+]?(?:\d+\.?\d*|\.\d+))?")
 _COMMENT = re.compile(r"\([^()]*\)|;.*")
 _LINE_NUMBER = re.compile(r"^N-?\d+\s*", re.IGNORECASE)
 _TEXT_CODES = {("M", 117), ("M", 118), ("M", 0), ("M", 1)}
 _UNMODELLED = {
-    ("G", 2), ("G", 3), ("G", 5), ("G", 10), ("G", 11), ("G", 27), ("G", 29), ("G", 30), ("G", 80),
+    ("G", 5), ("G", 10), ("G", 11), ("G", 27), ("G", 29), ("G", 30), ("G", 80),
     ("M", 206), ("M", 428), ("M", 600), ("M", 701), ("M", 702), ("M", 851),
 }  # fmt: skip
 
@@ -129,6 +130,22 @@ class Expected:
     # Motion
 
     def _g0(self, words) -> None:
+        target, flow_used = self._target_of(words)
+        for axis in AXES:
+            if words.get(axis.upper()) is not None:
+                self._clamp(axis, target, words)
+        if flow_used:
+            self._inexact["e"] += 1 / UNITS_PER_MM
+        if target == self.position:
+            return
+        speed = self._feedrate * self._speed_factor
+        self.path.append(Segment(self.lines, self._point(), tuple(target.values()), speed))
+        self.position = target
+
+    _g1 = _g0
+
+    def _target_of(self, words) -> tuple[dict[str, float], bool]:
+        """Where a move's letters lead, and whether its filament was scaled. Takes over F."""
         if words.get("F"):
             self._feedrate = words["F"] * self._unit / 60
         target = dict(self.position)
@@ -149,16 +166,78 @@ class Expected:
                 flow_used = made != length and made != 0.0
                 length = made
             target[axis] = self.position[axis] + length
-            self._clamp(axis, target, words)
+        return target, flow_used
+
+    # Arcs: a move that is refused as a whole leaves everything as it was
+
+    def _g2(self, words) -> None:
+        self._arc(words, -1)
+
+    def _g3(self, words) -> None:
+        self._arc(words, 1)
+
+    def _arc(self, words, sense: int) -> None:
+        before = self._feedrate, dict(self._offset)
+        target, flow_used = self._target_of(words)
+        start = (self.position["x"], self.position["y"])
+        end = (target["x"], target["y"])
+        centre = self._centre(words, start, end, sense)
+        points = centre and self._arc_points(start, end, centre, sense, int(words.get("P") or 0))
+        if not points or not self._inside(points, target):
+            self._feedrate, self._offset = before
+            self._note("G%d is not an arc within the limits; it moves nothing" % (2 if sense < 0 else 3))
+            return
         if flow_used:
             self._inexact["e"] += 1 / UNITS_PER_MM
-        if target == self.position:
-            return
         speed = self._feedrate * self._speed_factor
-        self.path.append(Segment(self.lines, self._point(), tuple(target.values()), speed))
+        first, last, here = self._point(), tuple(target.values()), self._point()
+        for number, point in enumerate(points, 1):
+            share = number / len(points)
+            there = (*point, *(first[axis] + (last[axis] - first[axis]) * share for axis in (2, 3)))
+            self.path.append(Segment(self.lines, here, there, speed))
+            here = there
         self.position = target
 
-    _g1 = _g0
+    def _centre(self, words, start, end, sense: int):
+        """The arc's centre, or None."""
+        if words.get("R") is not None:
+            radius = self._length(words["R"])
+            chord = math.dist(start, end)
+            if not chord or abs(radius) < chord / 2 - 0.0025:
+                return None
+            left = math.sqrt(max(radius**2 - chord**2 / 4, 0.0)) * sense * math.copysign(1, radius) / chord
+            dx, dy = end[0] - start[0], end[1] - start[1]
+            return start[0] + dx / 2 - dy * left, start[1] + dy / 2 + dx * left
+        i, j = (self._length(words.get(letter) or 0.0) for letter in "IJ")
+        return (start[0] + i, start[1] + j) if i or j else None
+
+    @staticmethod
+    def _arc_points(start, end, centre, sense: int, turns: int):
+        """Points along the arc up to its end, so dense that straight lines between them are as good; or None."""
+        before, after = math.dist(start, centre), math.dist(end, centre)
+        radius = max(before, after)
+        if abs(before - after) > min(max(0.05, radius / 1000), 0.5, radius / 4):
+            return None
+        first = math.atan2(start[1] - centre[1], start[0] - centre[0])
+        sweep = (math.atan2(end[1] - centre[1], end[0] - centre[0]) - first) * sense % (2 * math.pi)
+        if start == end or sweep == 0:
+            sweep = 2 * math.pi
+        sweep += turns * 2 * math.pi
+        count = math.ceil(sweep / min(math.sqrt(8 * CHORD_ERROR_MM / radius), 0.5))
+        points = []
+        for number in range(1, count):
+            share = number / count
+            angle, far = first + sense * sweep * share, before + (after - before) * share
+            points.append((centre[0] + far * math.cos(angle), centre[1] + far * math.sin(angle)))
+        return [*points, end]
+
+    def _inside(self, points, target) -> bool:
+        places = {"x": [x for x, _ in points], "y": [y for _, y in points], "z": [target["z"]]}
+        for axis in self._homed & set(self.machine.limits):
+            lowest, highest = self.machine.limits[axis]
+            if min(places[axis]) < lowest - 0.005 or max(places[axis]) > highest + 0.005:
+                return False
+        return True
 
     def _clamp(self, axis: str, target, words) -> None:
         limits = self.machine.limits.get(axis)
