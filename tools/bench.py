@@ -21,7 +21,17 @@ XIP_MISS = 40
 
 def measurements() -> dict[str, tuple[str, Callable]]:
     """Name: what it measures, and its function."""
-    from tools.benchmarks import at_prompt, dry_run, edge_error, step_rate, stops, way_in, whole_print
+    from tools.benchmarks import (
+        at_prompt,
+        dry_run,
+        edge_error,
+        gc_pause,
+        limits,
+        step_rate,
+        stops,
+        way_in,
+        whole_print,
+    )
 
     return {
         "boot": ("Boot, free heap", whole_print.boot),
@@ -29,6 +39,9 @@ def measurements() -> dict[str, tuple[str, Callable]]:
         "functions": ("Times of single functions", at_prompt.function_times),
         "steps": ("Highest step rate of four motors", step_rate.step_rate),
         "edges": ("Every edge of a mixed job beside the plan", edge_error.edge_error),
+        "limits": ("Speeds and accelerations", limits.limits),
+        "override": ("Feedrate percentage", limits.override),
+        "gc": ("Garbage collections", gc_pause.gc_pause),
         "stop": ("Emergency stops", stops.emergency_stop),
         "endstops": ("Homing", stops.overshoot),
         "print": ("The example, printed", whole_print.example),

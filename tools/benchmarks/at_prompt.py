@@ -56,7 +56,7 @@ planner.clear()
 print(sum(took) / len(took), max(took))
 """
 # Ways at 100 mm/s: 400 steps/mm make 20,000 steps/s and more on each motor
-_SLICE = """
+_WAYS = """
 def cruise():
     move(100, 90, 80, 70, 100, 5000)
     planner.add()
@@ -67,6 +67,7 @@ def cruise():
 def ramp():
     move(100, 90, 80, 70, 400, 1000)
     planner.add()
+    fill(15625 * 10, 200)
     result = slices(15625 * 60, 100)
     feeder.abandon()
     return result
@@ -81,7 +82,40 @@ def short_blocks():
     result = t / made
     feeder.abandon()
     return result
-print([cruise(), ramp(), short_blocks()])
+def figures():
+    feeder.place([0, 0, 5000000, 0])
+    return [cruise(), ramp(), short_blocks()]
+"""
+# Everything on that bends a slice of a machine with straight axes; skew is a matter of the blocks
+_ALL = """
+from array import array
+from adder import shapers
+bend = feeder.bend
+x, y = shapers.impulses(shapers.EI, 45.0, 0.1), shapers.impulses(shapers.EI, 38.0, 0.1)
+step = 400 * 4096  # 1 mm
+heights = array("i", [k * 37 %% 11 * step // 100 for k in range(49)])
+bend.filters(%d, x, y, 0.05)
+bend.bed(heights, 0, 0, 20 * step, 20 * step, 7, 7, 0)
+for motor in range(4):
+    bend.backlash(motor, step // 10, step // 200, 0)
+feeder.slicer.bent()
+"""
+_DELTA = """
+from adder import kinematics
+rows = {row[0]: row for row in kinematics.SETTINGS}
+def setting(name, decimals):
+    row = rows.get(name)
+    value, have = (row[5], row[4]) if row else (0, 0)
+    if name[:12] == "steps_per_mm":
+        value, have = 100, 0
+    return value * 10 ** decimals // 10 ** have
+kin = kinematics.select(2)
+kin.configure(setting)
+assert not kin.problem, kin.problem
+for axis in range(3):
+    planner.set_axis(axis, 50000000, 5000, 640, kin.scale(axis, 100000), 5000000)
+feeder.bend.kinematics(kin)
+feeder.slicer.bent()
 """
 _PARSE = """
 import gc, time
@@ -105,17 +139,30 @@ print(min([spent(scan) for _ in range(5)]) - min([spent(nothing) for _ in range(
 """
 
 
+def _slices(setup: Setup, configure: str = "") -> list[float]:
+    """us of a slice at constant speed, while the speed changes, and that is a block of its own."""
+    repl = setup.prompt()
+    repl.exec(_FEEDER)
+    repl.exec(configure + _WAYS)
+    return ast.literal_eval(repl.exec("print(figures())"))
+
+
 def function_times(setup: Setup) -> dict:
-    """Scanning a line, planning a move, making a slice."""
+    """Scanning a line, planning a move, making a slice: plain, with all that bends it, and of a delta."""
     repl = setup.prompt()
     parse = float(repl.exec(_PARSE))
     repl.exec(_FEEDER)
     plan, _most = map(float, repl.exec(_PLAN).split())
-    cruise, ramp, short_blocks = ast.literal_eval(repl.exec(_SLICE))
+    plain, everything, smooth, delta = (
+        _slices(setup, configure) for configure in ("", _ALL % 0, _ALL % 20, _DELTA)
+    )
     return {
         "parse_us": parse,
         "plan_us": plan,
-        "slice_us": cruise,
-        "slice_us_accelerating": ramp,
-        "slice_us_short_blocks": short_blocks,
+        "slice_us": max(plain[:2]),
+        "slice_us_cruising": plain[0],
+        "slice_us_short_blocks": plain[2],
+        "slice_us_all": max(everything),
+        "slice_us_all_s_curve": max(smooth),
+        "slice_us_delta": max(delta),
     }

@@ -1,12 +1,13 @@
-"""Where every motor should be at any time: the plan of the firmware's own planner, evaluated in double precision.
+"""Where every motor should be at any time: what the firmware's planner decides, evaluated in double precision.
 
-The planner runs on this machine with the same moves. What it decides (lengths, speeds where blocks meet,
-accelerations) is taken as it is; the way along a block over time is computed here, by the formulas of constant
-acceleration.
+The planner runs on this machine with the same moves. Taken from it are decisions only: the speeds at which blocks meet,
+the speed and the acceleration of each block. Lengths and the way over time are computed here from the moves themselves,
+by the formulas of constant acceleration, with a single start time for the whole job.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass
 
@@ -15,8 +16,11 @@ import numpy as np
 from tools import paths
 
 UNITS_MM = 100_000
-_SLICE_S = 64e-9
 _FIELDS = 16
+# Fields of a block and of the planner's state, as in adder/planner.py
+_SPEED, _ACCEL, _ENTRY_V2 = 1, 2, 5
+_HEAD, _TAIL, _FIXED_V2 = 0, 1, 2
+_V2 = 256  # in (mm/s)^2
 
 
 @dataclass
@@ -29,6 +33,10 @@ class Move:
     e: float
     feed: int
     accel: int
+
+    @property
+    def way(self) -> tuple[float, float, float, float]:
+        return self.x, self.y, self.z, self.e
 
 
 @dataclass
@@ -60,22 +68,22 @@ class _Clock:
 
 
 def _firmware():
-    """The firmware's modules on this Python: (slicer module, Feeder, StepStream)."""
+    """The firmware's modules on this Python: (slicer module, Feeder, StepStream, blocks in the ring)."""
     for folder in (paths.FIRMWARE, paths.ROOT / "tools" / "host"):
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
-    from adder import slicer
+    from adder import planner, slicer
     from adder.feeder import Feeder
     from adder.hal.steps_host import StepStream
 
-    return slicer, Feeder, StepStream
+    return slicer, Feeder, StepStream, planner.BLOCKS
 
 
 class _Planner:
-    """The firmware's planner and slicer, watched: `blocks` as they were sealed, `slices` with their durations."""
+    """The firmware's planner, watched: `decided` are speed, acceleration, v2 at entry and exit of each sealed block."""
 
     def __init__(self, limits: list[Limits], deviation_um: int):
-        self.module, feeder, stream = _firmware()
+        self.module, feeder, stream, self.ring = _firmware()
         self.clock = _Clock()
         self.feeder = feeder(self.clock, stream(self.clock))
         self.planner = self.feeder.planner
@@ -85,46 +93,38 @@ class _Planner:
                 5_000_000,
             )
         self.planner.set_junction(deviation_um, False)
-        self.blocks, self.slices = [], []
+        self.decided = []
 
     def run(self, moves: list[Move]) -> None:
         """Plan all moves, the queue always as full as it can be."""
-        seal, advance = self.module._seal, self.module._advance
+        seal = self.module._seal
 
         def noted_seal(st, pl, blk):
-            head, tail = pl[0], pl[1]
-            fields = list(blk[tail % 32 * _FIELDS : tail % 32 * _FIELDS + _FIELDS])
-            leave = blk[(tail + 1) % 32 * _FIELDS + 5] if tail + 1 < head else 0
-            self.blocks.append((fields, pl[2], leave, len(self.slices)))
+            here, behind = (pl[_TAIL] % self.ring * _FIELDS, (pl[_TAIL] + 1) % self.ring * _FIELDS)
+            leave = blk[behind + _ENTRY_V2] if pl[_TAIL] + 1 < pl[_HEAD] else 0
+            self.decided.append((blk[here + _SPEED], blk[here + _ACCEL], pl[_FIXED_V2], leave))
             seal(st, pl, blk)
 
-        def noted_advance(st, pl, blk):
-            units = advance(st, pl, blk)
-            if units:
-                self.slices.append(units)
-            return units
-
-        self.module._seal, self.module._advance = noted_seal, noted_advance
+        self.module._seal = noted_seal
         try:
             for move in moves:
                 self._add(move)
-            self.feeder.flush = True
             while self.feeder.busy():
                 self.feeder.flush = True
                 self._tick()
         finally:
-            self.module._seal, self.module._advance = seal, advance
+            self.module._seal = seal
 
     def _add(self, move: Move) -> None:
         while self.planner.full():
             self._tick()
         request = self.planner.request
-        for axis, way in enumerate((move.x, move.y, move.z, move.e)):
+        for axis, way in enumerate(move.way):
             request[axis] = request[4 + axis] = round(way * UNITS_MM)
         request[8] = move.feed * 1000 * 5 // 3  # 0.001 mm/min -> 10 nm/s
         request[9] = move.accel
-        if self.planner.add() > 1:
-            raise ValueError("moves of the job must fit into one block")
+        if self.planner.add():
+            raise ValueError("each move of the job must make one block")
 
     def _tick(self) -> None:
         self.clock.us += 5000
@@ -137,33 +137,31 @@ class Plan:
     def __init__(self, moves: list[Move], limits: list[Limits], deviation_um: int):
         planned = _Planner(limits, deviation_um)
         planned.run(moves)
-        fields = np.array([block[0] for block in planned.blocks], dtype=float)
-        self.length = fields[:, 0] / UNITS_MM
-        self.steps = fields[:, 8:12]
+        ways = np.array([move.way for move in moves])
+        self.length = np.array([math.hypot(*move.way[:3]) or abs(move.e) for move in moves])
+        if (np.abs(ways[:, 3]) > self.length).any():
+            raise ValueError("the reference knows no moves with more filament than way")
+        self.steps = ways * [limit.scale for limit in limits]
         self.base = np.vstack([np.zeros(4), np.cumsum(self.steps, axis=0)])
-        self._phases(fields, np.array([block[1:3] for block in planned.blocks], dtype=float))
-        ends = np.concatenate([[0], np.cumsum(planned.slices)]) * _SLICE_S
-        # When the blocks begin: by the slices, which have whole units of time; and by the formulas alone
-        self.starts = ends[[block[3] for block in planned.blocks]]
-        self.exact_starts = np.concatenate([[0], np.cumsum(self.durations.sum(axis=0))[:-1]])
+        self._phases(np.array(planned.decided, dtype=float))
+        self.starts = np.concatenate([[0], np.cumsum(self.durations.sum(axis=0))[:-1]])
 
-    def _phases(self, fields, ends_v2) -> None:
+    def _phases(self, decided) -> None:
         """Accelerate, cruise, decelerate: durations, speeds at their beginnings, accelerations; rows of three."""
-        nominal, accel = fields[:, 1] / UNITS_MM, fields[:, 2]
-        enter, leave = (np.minimum(np.sqrt(column / 256), nominal) for column in ends_v2.T)
-        peak = np.sqrt(ends_v2.sum(axis=1) / 512 + accel * self.length)
-        peak = np.maximum(np.minimum(peak, nominal), np.maximum(enter, leave))
+        nominal, accel = decided[:, 0] / UNITS_MM, decided[:, 1]
+        enter, leave = (np.minimum(np.sqrt(column / _V2), nominal) for column in decided[:, 2:].T)
+        peak = np.minimum(np.sqrt((enter**2 + leave**2) / 2 + accel * self.length), nominal)
+        peak = np.maximum(peak, np.maximum(enter, leave))
         up, down = ((peak**2 - v**2) / (2 * accel) for v in (enter, leave))
         cruise = np.maximum(self.length - up - down, 0)
         self.durations = np.array([(peak - enter) / accel, cruise / peak, (peak - leave) / accel])
         self.speeds = np.array([enter, peak, peak])
         self.accels = np.array([accel, np.zeros_like(accel), -accel])
 
-    def at(self, motor: int, times, starts=None):
+    def at(self, motor: int, times):
         """Position of a motor at each time."""
-        starts = self.starts if starts is None else starts
-        block = np.clip(np.searchsorted(starts, times, side="right") - 1, 0, len(starts) - 1)
-        left = np.maximum(times - starts[block], 0)
+        block = np.clip(np.searchsorted(self.starts, times, side="right") - 1, 0, len(self.starts) - 1)
+        left = np.maximum(times - self.starts[block], 0)
         way = np.zeros(len(times))
         for phase in range(3):
             spent = np.minimum(left, self.durations[phase][block])
