@@ -137,6 +137,16 @@ def test_homing_by_settings_and_way(start):
     assert figures.print_s == 0 and not moves.printing.any()
 
 
+def test_homing_a_corexy():
+    text = "G28\nG1 X20 Y30 F6000\nG28 X"
+    cartesian, corexy = (dry(text, settings="; kinematics %d" % kind, start_mm=(40.0, 30.0, 6.0)) for kind in (0, 1))
+    assert corexy[2].homing_s == pytest.approx(cartesian[2].homing_s, rel=0.02)
+    assert [corexy[0].printer.position_mm(axis) for axis in range(3)] == [0, 30, 0]
+    x = corexy[2].axes[0]
+    assert x.step_rate == pytest.approx(80 * 100 * (20 + 30) / math.hypot(20, 30), rel=1e-2)
+    assert not [hit for hit in corexy[0].hits.values() if hit.what == "refused"]
+
+
 def test_after_homing_the_axes_are_where_the_settings_say():
     run, _, figures = dry("G28\nG1 X20 Y30 Z5 F3000\nG28 X\nG1 Z7")
     assert [run.printer.position_mm(axis) for axis in range(3)] == [0, 30, 7]

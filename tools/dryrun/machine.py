@@ -81,10 +81,12 @@ class DryPrinter(Printer):
         self.on_note = None
         self.line = 0
         self._code = ""
+        self._machine = self.motion.kinematics  # not while motors are homed as axes
         self._start_mm = start_mm
         self._warm_us = 0
         self.feeder = feeder = self.motion.feeder
         feeder.position = self.motion.frame.state
+        feeder.machine = lambda: self.motion.kinematics
         feeder.way_to_switch = self._way_to_switch
         feeder.on_switch = self._on_switch
         self.motion.report = self._motion_remark
@@ -125,6 +127,7 @@ class DryPrinter(Printer):
         if code in REALTIME:
             return self._act(code)
         feeder.kind = HOMING if code in HOMING_CODES else MOTION
+        self._machine = self.motion.kinematics
         self.queue.put()
         try:
             self.codes.run(command)
@@ -253,10 +256,12 @@ class DryPrinter(Printer):
                 return axis
         return None
 
-    def _way_to_switch(self, pin):
+    def _way_to_switch(self, pin, start):
         axis = self._axis_of(pin)
         if axis is None:
             return 10.0
+        if not self._machine.linear:  # its motors are homed as axes, and are believed to be where they are
+            return abs(self._machine.switches[axis] - start[axis]) / UNIT
         low, high = (self.settings.get("xyz"[axis] + end) / 100 for end in ("_min", "_max"))
         at = min(max(self._start_mm[axis], 0.0), high - low)
         return high - low - at if self.settings.get("home_to_max_" + "xyz"[axis]) else at

@@ -68,7 +68,7 @@ def summary_table(figures: Figures) -> Table:
         clock(figures.print_s), figures.moves, figures.starts))  # fmt: skip
     extra = (
         ("heating", figures.heating_s, "by a model of heaters with the board's watts, from 22 \u00b0C"),
-        ("homing", figures.homing_s, "by the settings, from the middle of the axes"),
+        ("homing", figures.homing_s, "an estimate: where the carriages stand before is not known"),
         ("dwells (G4)", figures.dwell_s, ""),
         ("other waits", figures.waiting_s, ""),
     )

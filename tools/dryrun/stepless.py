@@ -39,8 +39,9 @@ class Stepless(Feeder):
 
     `rows`: for every block the numbers named in ROW, one after the other; x y z are where it ends. `units`: time of all
     blocks. `on_limit(what, axis, asked, allowed)` is called when a limit slows a move: "speed" (mm/s), "acceleration"
-    (mm/s^2) or "step rate" (steps/s). Switches close where they did the last time; before that `way_to_switch(pin)`, in
-    mm, says how far away they are. `on_switch(pin, closed)` is called when one changes.
+    (mm/s^2) or "step rate" (steps/s). Switches close where they did the last time; before that
+    `way_to_switch(pin, start)` says how far away they are, in mm, from `start` (X Y Z in 10 nm). `on_switch(pin,
+    closed)` is called when one changes.
     """
 
     def __init__(self, hal, stream):
@@ -50,6 +51,7 @@ class Stepless(Feeder):
         self.line = 0
         self.kind = MOTION
         self.position = None  # X Y Z, 10 nm: the frame's array
+        self.machine = None  # function: the kinematics in use
         self.on_limit = None
         self.way_to_switch = None
         self.on_switch = None
@@ -90,7 +92,10 @@ class Stepless(Feeder):
 
     def motor_steps(self, motor):
         """Every block is made the moment it is taken."""
-        return self.planner.planned(motor)
+        machine = self.machine()
+        if motor > 2 or machine.linear:
+            return self.planner.planned(motor)
+        return machine.place(self.position[0:3])[motor] >> 12
 
     def kill(self):
         self.dead = True
@@ -109,6 +114,10 @@ class Stepless(Feeder):
             self.planner.set_planned(motor, self.planner.planned(motor) - undone[motor])
         self._pending.clear()
         self.planner.clear()
+        machine = self.machine()
+        if not machine.linear:
+            place = machine.place([self.position[axis] - self.planner.units(axis, undone[axis]) for axis in range(3)])
+            self.made = [steps >> 12 for steps in place] + [0]
         return undone
 
     def _watch(self, motors, pin=None, low=False):
@@ -191,7 +200,7 @@ class Stepless(Feeder):
         planner = self.planner
         pl, blk, st = planner.state, planner.blocks, self._phase_state
         seal, popleft, extend = trapezoid._seal, self._pending.popleft, self.rows.extend
-        made = self._made
+        made, bent = self._made, not self.machine().linear
         for _ in range(count):
             if pl[_DIRTY]:
                 planner.look_ahead()
@@ -207,6 +216,8 @@ class Stepless(Feeder):
                 dx, dy, dz, de, x, y, z, *steps,
             ))  # fmt: skip
             self.units += up + cruise + down
+            if self._closed and bent:
+                self._closed.clear()  # the steps of blocks are not those of the motors
             if self._closed:
                 for motor in range(4):
                     made[motor] += steps[motor]
@@ -227,9 +238,12 @@ class Stepless(Feeder):
         steps = [sum(blk[at + _STEPS + motor] for at in waiting) for motor in range(4)]
         line, kind = self._pending[0][:2]
         dx, dy, dz, de = (sum(part[2 + axis] for part in self._pending) for axis in range(4))
-        furthest = max(abs(dx), abs(dy), abs(dz)) / 1e5
-        shares = {pin: self._share(pin, motors, steps, furthest) for pin, motors in self._watched.items()}
         x, y, z = self._pending[-1][6:9]
+        start, furthest = (x - dx, y - dy, z - dz), max(abs(dx), abs(dy), abs(dz)) / 1e5
+        shares = {
+            pin: self._share(pin, motors, steps) if pin in self._closed else self.way_to_switch(pin, start) / furthest
+            for pin, motors in self._watched.items()
+        }
         last = min(max(shares.values()), 1.0)
         way = last * length
         ramp = speed * speed / (2 * accel)
@@ -260,11 +274,9 @@ class Stepless(Feeder):
         if self._stopped:
             self._left = [n - d for n, d in zip(steps, done, strict=True)]
 
-    def _share(self, pin, motors, steps, way):
-        # Part of the move that leads to the switch; above 1: beyond its end
-        at = self._closed.get(pin)
-        if at is None:
-            return self.way_to_switch(pin) / way
+    def _share(self, pin, motors, steps):
+        # Part of the move that leads to where the switch closed before; above 1: beyond its end
+        at = self._closed[pin]
         motors = [motor for motor in range(4) if motors >> motor & 1]
         square = sum(steps[motor] ** 2 for motor in motors) or 1
         return max(sum((at[motor] - self._made[motor]) * steps[motor] for motor in motors) / square, 0.0)
