@@ -226,6 +226,15 @@ def test_refused_lines_with_their_text_and_number():
     assert texts[7] == "F0: feedrate must be above 0 mm/min" and "304 bytes" in texts[8]
 
 
+def test_the_same_remark_with_other_values_is_told_once():
+    lines = ["M302 P1", "G92 E0", *("M203 X%d.5" % (5000 + n) for n in range(40)), "G990", "G991"]
+    found = hits("\n".join(lines), "refused")
+    assert len(found) == 3
+    (_, _, figures), screen = dry("\n".join(lines)), io.StringIO()
+    show(figures, [], Console(file=screen, width=200))
+    assert "lines 3, 4, 5, 6, 7 and 35 more: M203 X5000.5" in screen.getvalue().replace("M203 X 5000.5", "M203 X5000.5")
+
+
 def test_the_run_ends_where_the_printer_halts():
     run, moves, figures = dry("G1 X5 F3000\nM400\nM112\nG1 X9")
     assert figures.halted_at == 3 and moves.count == 1

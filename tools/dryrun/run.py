@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ FEW_LINES = 8  # line numbers that are kept for each kind of remark
 LINES_AT_ONCE = 500
 AXES = "XYZE"
 _CODES = {"speed": "M203", "acceleration": "M201", "step rate": "the driver"}
+_DECIMAL, _NUMBER = re.compile(r"-?\d+\.\d+"), re.compile(r"-?\d+(?:\.\d+)?")
 _UNITS = {"speed": "mm/s", "acceleration": "mm/s\u00b2", "step rate": "steps/s"}
 
 
@@ -113,7 +115,8 @@ class DryRun:
         return hit
 
     def _noted(self, what: str, text: str) -> None:
-        self._hit((what, text), what, text)
+        # The same with other values is the same; codes count
+        self._hit((what, (_DECIMAL if what == "refused" else _NUMBER).sub("#", text)), what, text)
 
     def _limited(self, what: str, axis: int, asked: float, allowed: float) -> None:
         hit = self._hit((what, axis, allowed), what, "")
