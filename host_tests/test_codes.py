@@ -502,13 +502,6 @@ def test_endstops(p):
     assert "x_max: open\n" in p.run("M119")
 
 
-def test_diagnostics(p):
-    assert p.run("M122") == (
-        "echo:underruns:2 lowest_ahead_ms:154 buffer_ms:99 blocks:5/60 queue:3/16 lines:1000 "
-        "heap_free:123456 clipped:3 resends:4\nok\n"
-    )
-
-
 # Host
 
 

@@ -72,7 +72,7 @@ def test_user_tree_stays_untouched(monkeypatch, tmp_path):
     own = tmp_path / "own"
     changed = [
         "ports/rp2/CMakeLists.txt", "ports/rp2/mpconfigport.h", "ports/rp2/mphalport.c", "ports/rp2/modrp2.c",
-        "shared/tinyusb/mp_usbd_cdc.c", "tools/mpy-tool.py",
+        "ports/rp2/main.c", "shared/tinyusb/mp_usbd_cdc.c", "tools/mpy-tool.py",
     ]
     for file in (*changed, "lib/tinyusb/src/tusb.h"):
         (own / file).parent.mkdir(parents=True, exist_ok=True)
@@ -123,6 +123,14 @@ def test_input_patches_apply_to_the_tree(file, patch, there):
     assert text.count(there) == 1
     assert patch(text) == text
     assert patch("/* another version */\n") == "/* another version */\n"
+
+
+def test_collections_are_timed_in_the_tree():
+    text = (sources.TREE / "ports/rp2/main.c").read_text()
+    body = text[text.index("void gc_collect(void)") :]
+    body = body[: body.index("}\n\n")]
+    assert body.index("time_us_32()") < body.index("gc_collect_start()") < body.index("scratch[0] = spent")
+    assert "scratch[1] += 1" in body
 
 
 def test_deploy_compiles_every_module(tmp_path):

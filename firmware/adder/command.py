@@ -299,7 +299,7 @@ def _finish(line: ptr8, length: int, rec: ptr32, i: int, xor: int, expected: int
         return OTHER
     if rec[_LETTER] == 77:
         i = rec[_NUMBER]
-        if i == 112 or i == 110 or i == 108 or i == 410:
+        if i == 112 or i == 110 or i == 108 or i == 124 or i == 410:
             return OTHER
     if rec[_NUMBERED] != 0:
         if total == at_star and rec[_LINE] == expected:

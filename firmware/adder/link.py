@@ -70,7 +70,7 @@ def _entry(index):
 class Link:
     """Takes lines from the hal and puts commands into the queue.
 
-    `on_emergency()` is called for M112, `on_arrival(number)` for M108 and M410, the moment they are seen.
+    `on_emergency()` is called for M112, `on_arrival(number)` for M108, M124 and M410, the moment they are seen.
     `expected`: number of the next line. `odd`: `go_on` must be called, for something waits to be taken in or answered.
     """
 
@@ -333,7 +333,7 @@ def _special(record):
     # Number of an M code that acts on arrival, 0 for all others
     if record[_RESULT] == OK and record[_LETTER] == _M and not record[_SUB]:
         number = record[_NUMBER]
-        if number == 108 or number == 110 or number == 410:
+        if number == 108 or number == 110 or number == 124 or number == 410:
             return number
     return 0
 

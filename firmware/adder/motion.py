@@ -3,8 +3,9 @@
     G-code --frame--> request --planner--> blocks --slicer--> words --stream--> edges
 """
 
-from adder import filter_settings, frame, homing, kinematics
+from adder import endstops, filter_settings, frame, homing, kinematics
 from adder.arc import Arcs
+from adder.counters import Counters
 from adder.errors import Refused
 from adder.feeder import Feeder
 from adder.frame import AXES, CLIPPED, MOVES, TOO_COLD, UNIT, E, Frame
@@ -93,6 +94,8 @@ class Motion:
         ]
         self._on_failure = None
         self.arcs = Arcs(self)
+        self.counters = Counters(hal, self.feeder)
+        self.watch = endstops.Watch(self)
         self.apply_settings()
         settings.on_change("", self.apply_settings)
 
@@ -104,7 +107,9 @@ class Motion:
 
     def _serve(self, _):
         try:
-            self.feeder.service()
+            self.counters.serve()
+            if self.watch.active:
+                self.watch.look()
         except Exception as error:
             self.kill()
             self._on_failure(error)
@@ -198,7 +203,35 @@ class Motion:
 
     def steps(self, motor):
         """Motor position now, steps."""
-        return self.feeder.motor_steps(motor)
+        return self.motor_steps()[motor]
+
+    def motor_steps(self):
+        """Positions of all motors now, steps; good to a slice or two while they move."""
+        feeder = self.feeder
+        held, feeder.hold = feeder.hold, True  # or the timer could add steps between two numbers that belong together
+        steps = [feeder.motor_steps(motor) for motor in range(4)]
+        feeder.hold = held
+        return steps
+
+    def real_position_u(self):
+        """Where the motors have taken the four axes by now, G-code coordinates in 10 nm.
+
+        E is the end of the queue less what is still to be made: it keeps its meaning whatever M221 and G92 said.
+        """
+        planner = self.feeder.planner
+        extra = self.feeder.slicer.extra
+        steps = self.motor_steps()
+        for motor in range(4):
+            steps[motor] -= extra(motor)
+        if self.kinematics.linear:
+            units = [planner.units(motor, steps[motor]) for motor in range(4)]
+            self.kinematics.inverse(units)
+        else:
+            units = list(self.kinematics.axes([steps[motor] << 12 for motor in range(3)])) + [0]
+        for axis in range(3):
+            units[axis] -= self.offset[axis]
+        units[E] = self.position_u(E) - planner.units(E, planner.planned(E) - steps[E])
+        return units
 
     def set_position(self, axis, value):
         """G92: the end of the queue has this value (10 nm) in G-code's frame from now on. Nothing moves."""
@@ -229,8 +262,15 @@ class Motion:
     def move(self, c):
         """G0, G1: queue a straight move; waits (pumping) while the planner is full.
 
-        Raises Refused for a letter that is wrong; targets outside the limits are clipped.
+        Raises Refused for a letter that is wrong; targets outside the limits are clipped. S1 and S2: adder/endstops.py.
         """
+        if c.has("S"):
+            endstops.move(self, c)
+        else:
+            self.plain_move(c)
+
+    def plain_move(self, c):
+        """G0, G1, whatever S says."""
         self.check_cold()
         if self.feeder.braking:
             self.wait_for_rest()
@@ -418,7 +458,9 @@ class Motion:
             self.enabled |= axes
         else:
             self.enabled &= ~axes
-            self.homed &= ~axes
+            for axis in range(3):
+                if self.kinematics.motors(axis) & axes:
+                    self.homed &= ~(1 << axis)
         self.last_activity_ms = self.hal.ticks_ms()
 
     def check_cold(self):
@@ -446,4 +488,8 @@ class Motion:
 
     def home(self, axes):
         """G28: home the axes of a bit mask (0: all); see adder/homing.py."""
-        homing.home(self, axes)
+        self.watch.pause(True)
+        try:
+            homing.home(self, axes)
+        finally:
+            self.watch.pause(False)

@@ -27,6 +27,7 @@ _STUCK_BEATS = const(10)
 _SILENT_BEATS = const(50)
 _WAIT_MS = const(20)
 _M = const(77)
+_G = const(71)
 
 
 class Printer:
@@ -54,8 +55,13 @@ class Printer:
         self.motion = Motion(board, hal, self.settings, self.pump)
         self.motion.hotend = self.heat.by_name("hotend")
         self.motion.report = self._remark
+        self.motion.watch.start(self._wake_up, self._abort_print)
         self.fans = Fans(board, hal, self.settings, self.heat)
         self.queue = CommandQueue()
+        self.motion.counters.queue = self.queue
+        self.inactivity_ms = 0  # M85: longest time without a line and without motion, 0 any
+        self._lines = 0
+        self._active_ms = 0
         self.report = Reporter(hal, self.out, self.settings, self.heat, self.motion)
         self.report.queue = self.queue
         self.link = Link(hal, self.out, self.queue, self.emergency_stop, self._arrived)
@@ -164,6 +170,8 @@ class Printer:
     def _look_after(self):
         # What has to be done now and then, not with every line
         self._due = False
+        if self.motion.watch.hit:
+            self.motion.watch.settle()
         self._look_for_faults()
         if not self.halted:
             self.report.tick()
@@ -198,14 +206,30 @@ class Printer:
     def _look_for_faults(self):
         if not self.halted:
             trouble = self.heat.fault or self._trouble
+            if not trouble and self.inactivity_ms:
+                trouble = self._inactive()
             if trouble:
                 self.halt(trouble)
+
+    def _inactive(self):
+        # Why the printer is to be shut down, if nobody has asked anything of it for too long
+        now = self.hal.ticks_ms()
+        if self.queue.count or self.motion.busy() or self._lines != self.link.lines:
+            self._lines = self.link.lines
+            self._active_ms = now
+        elif self.hal.ticks_diff(now, self._active_ms) >= self.inactivity_ms:
+            return "no command for %d s, which M85 allows; everything is off" % (self.inactivity_ms // 1000)
+        return None
 
     # What acts on arrival
 
     def _arrived(self, number):
         if number == 108:
             self.cancelled = True
+        elif number == 124:
+            self.motion.stop_now()
+            self.motion.homed = 0
+            self.queue.skip(_is_move)
         elif number == 410:
             self.motion.stop()
 
@@ -242,8 +266,23 @@ class Printer:
     def _remark(self, text):
         self.out.line("echo:" + text)
 
+    def _wake_up(self):
+        # From a soft timer: the main loop has something to look after
+        self._due = True
+
+    def _abort_print(self):
+        # M540: what still waits of the print is not made, and the host is asked to end it
+        self.queue.skip(_is_move)
+        self.heat.all_off()
+        self.fans.off()
+        self.out.line("// action:cancel")
+
     def _motion_failed(self, error):
         # Called by the motion's timer: the motors are off already, the main loop says why
         self.heat.all_off()
         self._trouble = "motion failed: %r" % (error,)
 
+
+def _is_move(command):
+    # G0 to G3 and G28
+    return command.letter == _G and (0 <= command.number <= 3 or command.number == 28)

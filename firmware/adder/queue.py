@@ -45,6 +45,13 @@ class CommandQueue:
             self.count -= 1
             self.done += 1
 
+    def skip(self, wanted):
+        """Commands that wait behind the one that is run are only acknowledged, if wanted(command) says so."""
+        for ahead in range(1, self.count):
+            command = self._ring[(self._out + ahead) % (SIZE + 1)]
+            if wanted(command):
+                command.finish()
+
     def clear(self):
         """Forget everything that waits."""
         self._out = self._in

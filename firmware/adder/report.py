@@ -86,12 +86,16 @@ class Reporter:
             text += " B@:%d" % bed.power
         return text
 
-    def position(self):
-        """`X:0.00 Y:0.00 Z:0.00 E:0.00 Count X:0 Y:0 Z:0`: end of the queue in G-code's frame, motors now."""
+    def position(self, places=None):
+        """`X:0.00 Y:0.00 Z:0.00 E:0.00 Count X:0 Y:0 Z:0`: places (10 nm) in G-code's frame, motors now.
+
+        Without places: the end of the queue.
+        """
         motion = self._motion
         parts = []
         for axis in range(4):
-            parts.append("%s:%s" % ("XYZE"[axis], millimetres(motion.position_u(axis))))
+            units = motion.position_u(axis) if places is None else places[axis]
+            parts.append("%s:%s" % ("XYZE"[axis], millimetres(units)))
         return "%s Count X:%d Y:%d Z:%d" % (
             " ".join(parts), motion.steps(0), motion.steps(1), motion.steps(2),
         )

@@ -8,6 +8,7 @@ def apply(tree):
     """Change the files of `tree` (a Path). A file that is a link is replaced by a changed copy."""
     _change(tree / "ports/rp2/CMakeLists.txt", _without_mbedtls)
     _change(tree / "ports/rp2/mpconfigport.h", _switch_off)
+    _change(tree / "ports/rp2/main.c", _time_collections)
     _change(tree / "tools/mpy-tool.py", _place_native_code)
     _change(tree / "shared/tinyusb/mp_usbd_cdc.c", _take_packets_whole)
     _change(tree / "ports/rp2/mphalport.c", _look_into_the_ring_first)
@@ -31,6 +32,28 @@ def _switch_off(text):
         if len(words) >= 3 and words[0] == "#define" and words[1] in SWITCHED_OFF:
             lines[number] = f"#define {words[1]} (0)"
     return "\n".join(lines) + "\n"
+
+
+def _time_collections(text):
+    """The longest garbage collection (us) and their number go to the watchdog's scratch registers 0 and 1.
+
+    Most collections are MicroPython's own doing, when memory runs out: no Python code can time them.
+    """
+    if "watchdog_hw->scratch" in text:
+        return text
+    include = '#include "hardware/structs/rosc.h"\n'
+    text = text.replace(include, include + '#include "hardware/structs/watchdog.h"\n')
+    text = text.replace("    gc_collect_start();\n", "    uint32_t begin = time_us_32();\n    gc_collect_start();\n")
+    end = "    gc_collect_end();\n"
+    return text.replace(
+        end,
+        end
+        + "    uint32_t spent = time_us_32() - begin;\n"
+        + "    if (spent > watchdog_hw->scratch[0]) {\n"
+        + "        watchdog_hw->scratch[0] = spent;\n"
+        + "    }\n"
+        + "    watchdog_hw->scratch[1] += 1;\n",
+    )
 
 
 # Modules whose native code runs so seldom that it may lie in flash
@@ -135,6 +158,7 @@ def _receive_lines(text):
 
 
 _RECEIVE = """
+#include "hardware/structs/watchdog.h"
 #include "py/ringbuf.h"
 #include "py/stream.h"
 #include "shared/tinyusb/mp_usbd_cdc.h"
@@ -182,7 +206,9 @@ static mp_obj_t rp2_receive(mp_obj_t buffer_in, mp_obj_t timeout_in) {
         if (elapsed >= timeout) {
             return MP_OBJ_NEW_SMALL_INT(0);
         }
+        watchdog_hw->scratch[2] = 1;  // nothing to do
         mp_event_wait_ms(timeout - elapsed);
+        watchdog_hw->scratch[2] = 0;
     }
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(rp2_receive_obj, rp2_receive);

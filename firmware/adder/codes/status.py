@@ -1,10 +1,8 @@
-"""Codes that report: temperatures, position, firmware, endstops, diagnostics."""
+"""Codes that report: temperatures, position, firmware, endstops."""
 
 from adder import VERSION
 from adder.codes.common import check_tool, plain
 from adder.heat import degrees
-from adder.planner import CAPACITY
-from adder.queue import SIZE
 from adder.report import millimetres
 
 # Everything a host may ask for, and whether it works.
@@ -90,8 +88,42 @@ def _list(texts):
 
 
 def m114(p, c):
-    """M114: where the queued moves end, and where the motors are now."""
-    p.out.line(p.report.position())
+    """M114: where the queued moves end, and where the motors are now.
+
+    D: the same in detail. E: the extruder's motor. R: where the axes are now, by their motors.
+    """
+    motion = p.motion
+    if c.has("D"):
+        p.out.line(p.report.position())
+        for line in _detail(motion):
+            p.out.line(line)
+    elif c.has("E"):
+        p.out.line("Count E:%d" % motion.steps(3))
+    elif c.has("R"):
+        p.out.line(p.report.position(motion.real_position_u()))
+    else:
+        p.out.line(p.report.position())
+
+
+def _detail(motion):
+    # Marlin's names: G-code's frame, the machine's, motors, and what follows from the motors
+    real = motion.real_position_u()
+    planned = [motion.position_u(axis) for axis in range(4)]
+    yield "Logical:" + _axes(planned[:3])
+    yield "Raw:    " + _axes([planned[axis] + motion.offset[axis] for axis in range(3)])
+    yield "Stepper:" + "".join([" %s: %d" % ("XYZE"[motor], motion.steps(motor)) for motor in range(4)])
+    yield "FromStp:" + _axes(real)
+    yield "Diff:   " + _axes([real[axis] - planned[axis] for axis in range(4)])
+
+
+def _axes(units):
+    # Three decimals; a place for the sign
+    text = ""
+    for axis in range(len(units)):
+        um = (abs(units[axis]) + 50) // 100
+        sign = "-" if units[axis] < 0 and um else " "
+        text += " %s:%s%d.%03d" % ("XYZE"[axis], sign, um // 1000, um % 1000)
+    return text
 
 
 def m115(p, c):
@@ -123,22 +155,3 @@ def m119(p, c):
             name = "xyz"[axis]
             end = "max" if p.settings.get("home_to_max_" + name) else "min"
             p.out.line("%s_%s: %s" % (name, end, "TRIGGERED" if state else "open"))
-
-
-def m122(p, c):
-    """M122: how well the printer keeps up, as pairs of a name and a number."""
-    feeder = p.motion.feeder
-    words = [
-        "underruns:%d" % feeder.underruns,
-        "lowest_ahead_ms:%d" % (feeder.lowest_ahead_us // 1000),
-        "buffer_ms:%d" % (feeder.ahead_us() // 1000),
-        "blocks:%d/%d" % (feeder.planner.waiting(), CAPACITY),
-        "queue:%d/%d" % (len(p.queue), SIZE),
-        "lines:%d" % p.link.lines,
-        "heap_free:%d" % p.hal.heap_free(),
-        "clipped:%d" % p.motion.clipped,
-    ]
-    counters = p.link.counters
-    for name in sorted(counters):
-        words.append("%s:%d" % (name, counters[name]))
-    p.out.line("echo:" + " ".join(words))

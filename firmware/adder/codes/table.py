@@ -12,7 +12,10 @@ buffered: queued     in order with the moves, `ok` when there is room
 Rows hold texts only, so that they stay in flash.
 """
 
-_MOVE = "X Y Z=target [mm or inch]; E=filament; F=feedrate [mm/min, above 0]"
+_MOVE = (
+    "X Y Z=target [mm or inch]; E=filament; F=feedrate [mm/min, above 0]; "
+    "S=1 until an endstop closes, 2 motors instead of axes [0]"
+)
 _ARC = (
     "X Y Z E F=as G1; I J=centre, from the start [mm or inch, 0]; R=radius, below 0 the long way [mm or inch]; "
     "P=extra turns [0 to 100, 0]"
@@ -38,6 +41,7 @@ ROWS = (
     ("M82", "motion", "m82", "Absolute E", "", "immediate"),
     ("M83", "motion", "m83", "Relative E", "", "immediate"),
     ("M84", "motion", "m84", "Disable motors", _MOTORS, "drain"),
+    ("M85", "control", "m85", "Inactivity shutdown", "S=longest time without commands [s, 0 any]", "immediate"),
     ("M92", "settings", "m92", "Steps per mm", "X Y Z E=steps per mm", "drain"),
     ("M98", "filters", "m98", "Report hysteresis", "text=P and a macro file, not available", "immediate"),
     ("M99", "filters", "m99", "Set hysteresis", "X Y Z E=hysteresis, M425's backlash [mm]", "drain"),
@@ -57,12 +61,22 @@ ROWS = (
     ("M110", "", "", "Set line number", "N=number of the last line", "realtime"),
     ("M112", "", "", "Emergency stop", "", "realtime"),
     ("M113", "host", "m113", "Busy lines", "S=time between them [s, 0 none]", "immediate"),
-    ("M114", "status", "m114", "Report position", "", "immediate"),
+    (
+        "M114",
+        "status",
+        "m114",
+        "Report position",
+        "D=in detail; E=motor of the extruder; R=where the axes are now, by their motors",
+        "immediate",
+    ),
     ("M115", "status", "m115", "Report firmware", "V=version only", "immediate"),
     ("M117", "host", "m117", "Message", "text", "immediate"),
     ("M118", "host", "m118", "Print to the host", "A1=prefix //; E1=prefix echo:; text", "immediate"),
     ("M119", "status", "m119", "Report endstops", "", "immediate"),
-    ("M122", "status", "m122", "Report diagnostics", "", "immediate"),
+    ("M120", "control", "m120", "Endstops stop any move", "", "drain"),
+    ("M121", "control", "m121", "Endstops are for homing only", "", "drain"),
+    ("M122", "diagnostics", "m122", "Report diagnostics", "S=0 and count anew", "immediate"),
+    ("M124", "", "", "Immediate motor stop", "", "realtime"),
     ("M140", "heat", "m140", "Set bed temperature", "S=target [degC, 0 off]", "immediate"),
     (
         "M155",
@@ -134,6 +148,7 @@ ROWS = (
     ("M501", "settings", "m501", "Load settings", "", "drain"),
     ("M502", "settings", "m502", "Factory settings", "", "drain"),
     ("M503", "settings", "m503", "Print settings", "S=0 without remarks", "immediate"),
+    ("M540", "control", "m540", "Endstops end a print", "S=1 yes, 0 no; P=network address, not available", "immediate"),
     ("M572", "filters", "m572", "Pressure advance", "P=drive [3]; D=extruder [0]; S=time, M900's K [s]", "drain"),
     (
         "M593",

@@ -87,6 +87,7 @@ class Hal:
         self.dog = None
         self.streams = None
         self.in_line = False  # as on the board: waits for the rest of a line
+        self.resting = bytearray(1)
         self.on_idle = None  # called when poll would have to wait
 
     # Clock
@@ -169,7 +170,10 @@ class Hal:
 
     def receive(self, buffer, timeout_ms):
         """As on stock MicroPython: once a line has begun, it is waited for."""
-        if not self.poll(timeout_ms):
+        self.resting[0] = 1
+        heard = self.poll(timeout_ms)
+        self.resting[0] = 0
+        if not heard:
             return 0
         self.in_line = True
         line = self.readline()
@@ -221,6 +225,12 @@ class Hal:
 
     def heap_free(self):
         return 0
+
+    def collections(self):
+        return 0, 0
+
+    def forget_collections(self):
+        pass
 
     def unique_id(self):
         return bytes(8)

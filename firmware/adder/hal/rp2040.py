@@ -8,13 +8,14 @@ import time
 import machine
 import micropython
 import rp2
-from machine import ADC, PWM, WDT, Pin, Timer
+from machine import ADC, PWM, WDT, Pin, Timer, mem32
 
 from adder.hal.steps_rp2040 import StepStream
 
 _PULLS = {"up": Pin.PULL_UP, "down": Pin.PULL_DOWN, "none": None}
 _OVERSAMPLE = 16
 LINE_BYTES = 256
+_SCRATCH = 0x4005800C  # the watchdog's scratch registers, where our MicroPython notes things (tools/image/patches.py)
 _USUAL_BYTES = 80  # readline takes that much memory at once, however short the line
 
 
@@ -89,6 +90,8 @@ class Hal:
         self.in_line = False  # it waits for the rest of a line, perhaps for long
         # Our own image has it in C (tools/image/patches.py), stock MicroPython does not
         self.receive = getattr(rp2, "receive", self._receive)
+        # For viper a pointer to a byte that is 1 while `receive` waits
+        self.resting = _SCRATCH + 8 if hasattr(rp2, "receive") else bytearray(1)
 
     def poll(self, timeout_ms):
         """True as soon as the host has sent something, at the latest after `timeout_ms`."""
@@ -104,7 +107,10 @@ class Hal:
         return line
 
     def _receive(self, buffer, timeout_ms):
-        if not self.poll(timeout_ms):
+        self.resting[0] = 1
+        heard = self.poll(timeout_ms)
+        self.resting[0] = 0
+        if not heard:
             return 0
         self.in_line = True
         line = self.readline()
@@ -139,6 +145,14 @@ class Hal:
         """Bytes free on the heap, after a collection."""
         gc.collect()
         return gc.mem_free()
+
+    def collections(self):
+        """(garbage collections, the longest in us) since `forget_collections`; (0, 0) on stock MicroPython."""
+        return mem32[_SCRATCH + 4], mem32[_SCRATCH]
+
+    def forget_collections(self):
+        """Count collections anew."""
+        mem32[_SCRATCH] = mem32[_SCRATCH + 4] = 0
 
     def unique_id(self):
         """The flash chip's serial number, 8 bytes."""
