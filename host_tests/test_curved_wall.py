@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from host_tests.curved_wall import curved_wall
+from host_tests.models.passing import Passed, stretches
 from host_tests.models.planner import Limits, Move, plan
 from host_tests.models.trajectory import Trajectory
 from host_tests.motion_bench import Bench
@@ -29,29 +30,6 @@ def moves_of(lines):
     return [Move(way, s.feedrate) for way, s in zip(ways, path, strict=True)], [s.extrudes for s in path]
 
 
-class Passed:
-    """When every corner of the path was passed, by the edges: s from the first edge, with what is not known of it."""
-
-    def __init__(self, edges, moves):
-        ends = np.cumsum([[round(d * UNITS) for d in move.way] for move in moves], axis=0)
-        scale = np.array(LIMITS.steps_per_mm) / UNITS
-        exact = np.vstack([np.zeros(4), ends * scale])
-        whole = np.floor(exact + 0.5)
-        count = np.vstack([np.zeros(4), np.cumsum(np.abs(np.diff(whole, axis=0)), axis=0)]).astype(int)
-        assert count[-1].tolist() == [len(motor) for motor in edges], "steps made"
-        begin = min(motor[0, 0] for motor in edges)
-        motor = np.argmax(np.abs(np.diff(exact, axis=0)), axis=1)
-        corners = np.arange(len(moves) - 1) + 1  # the ends of all moves but the last
-        at, loose = np.empty(len(corners)), np.empty(len(corners))
-        for number, corner in enumerate(corners):
-            # Between the last edge of the faster motor ahead of the corner and its first one behind it
-            times = edges[motor[corner - 1]][:, 0]
-            edge = count[corner, motor[corner - 1]]
-            last, first = times[max(edge - 1, 0)], times[min(edge, len(times) - 1)]
-            at[number], loose[number] = (last + first) / 2 - begin, (first - last) / 2
-        self.times, self.loose = at, loose
-
-
 @pytest.fixture(scope="module")
 def wall():
     """(moves, extruding, model's blocks, bench after the whole file)."""
@@ -68,7 +46,8 @@ def wall():
 def passed(wall):
     moves, _, _, bench = wall
     edges = [np.array(motor, dtype=float).reshape(-1, 2) * (8e-9, 1) for motor in bench.stream.edges]
-    return Passed(edges, moves)
+    ends = np.cumsum([[0] * 4] + [[round(d * UNITS) for d in move.way] for move in moves], axis=0)
+    return Passed(edges, ends * (np.array(LIMITS.steps_per_mm) / UNITS))
 
 
 def windows(extruding, length):
@@ -100,8 +79,7 @@ def compare(wall, passed):
     def of(length):
         first, last = windows(extruding, length)
         assert len(first) > SEGMENTS / 10
-        spans = [times[last] - times[first] for times in (passed.times, model)]
-        return first, *spans, passed.loose[first] + passed.loose[last]
+        return first, *stretches(passed, model, first, last)
 
     return of
 

@@ -143,11 +143,17 @@ def corner(before: Block, after: Block, limits: Limits) -> float:
     return math.sqrt(min(before.acceleration, after.acceleration) * limits.deviation * sin_h / rest)
 
 
-def plan(moves, limits: Limits) -> list[Block]:
-    """All moves as blocks, from rest to rest, everything known beforehand. Moves without a way are left out."""
-    blocks = [block for block in (measure(move, limits) for move in moves) if block]
-    for before, after in pairwise(blocks):
-        after.corner = corner(before, after, limits)
+def plan(moves, limits) -> list[Block]:
+    """All moves as blocks, from rest to rest, everything known beforehand. Moves without a way are left out.
+
+    `limits`: of all moves, or a list with those of each; a corner has those of the move behind it.
+    """
+    each = limits if isinstance(limits, list) else [limits] * len(moves)
+    known = [(measure(move, of), of) for move, of in zip(moves, each, strict=True)]
+    known = [(block, of) for block, of in known if block]
+    blocks = [block for block, _ in known]
+    for (before, _), (after, of) in pairwise(known):
+        after.corner = corner(before, after, of)
         after.entry = min(before.nominal, after.nominal, after.corner)
     speed = 0.0
     for block in reversed(blocks):
