@@ -13,6 +13,9 @@ START_BLOCKS = 16  # start when so many blocks wait,
 START_MS = 60  # or the first one has waited so long
 KEEP_BLOCKS = 8  # left to the planner while more than
 LOW_US = 50_000  # of steps are ready: a block that is sealed as the last one ends at rest
+READY_US = 60_000  # motion starts with so much ready, or all there is
+PIECE = 8  # slices made before somebody looks at the clock
+SERVICE_US = 600  # the main loop waits no longer than this, or a piece, for one service: M112 has to be heard
 MARGIN_US = 3_000  # closer to the end than this, the streams are left to end
 
 
@@ -34,7 +37,9 @@ class Feeder:
         self._end_us = 0  # when the streams will end
         self._rest = 0
         self._waiting_since = None
-        self._first = 0
+        self._start = 0  # slice with which the streams will be started,
+        self._ready_us = 0  # and what is ready for that
+        self._more = False
         self._events = []
         self._event_number = 0
         self._undone = [0, 0, 0, 0]
@@ -120,30 +125,45 @@ class Feeder:
             or self.hal.ticks_diff(now, self._waiting_since) >= START_MS
         ):
             slicer = self.slicer
-            slicer.restart()
-            first = slicer.slices()
-            self._rest = 0
-            if self._fill(0, 0) == 0:
+            if self._ready_us == 0:
+                slicer.restart()
+                self._start = slicer.slices()
+                self._rest = 0
+            ready = self._fill(self._ready_us, slicer.slices() - self._start)
+            self._ready_us = ready
+            if ready == 0 or (ready < READY_US and self._more):
                 return
             self.stream.end(slicer.slices())
-            us = self._added_us()
-            self.stream.start(first)
-            self._end_us = self.hal.ticks_add(self.hal.ticks_us(), us)
+            self.stream.start(self._start)
+            self._end_us = self.hal.ticks_add(self.hal.ticks_us(), ready)
+            self._ready_us = 0
             self.running = True
 
     def _fill(self, left, ahead):
-        # Slices for what is missing, `left` us and `ahead` slices being there
+        # Slices for what is missing, `left` us and `ahead` slices being there, piece by piece; returns what is there
+        # then. `_more` tells that only the clock has ended it.
+        hal = self.hal
+        slicer = self.slicer
+        began = hal.ticks_us()
         keep = 0 if self.flush else KEEP_BLOCKS
-        low = LOW_US - left
-        return self.slicer.fill(
-            (AHEAD_US - left) * 125 // 8, SLICES - 8 - ahead, keep, low * 125 // 8 if low > 0 else 0
-        )
-
-    def _added_us(self):
-        # 64 ns units -> us, the rest kept so that nothing drifts
-        total = self.slicer.added() * 8 + self._rest
-        self._rest = total % 125
-        return total // 125
+        self._more = True
+        while left < AHEAD_US:
+            room = SLICES - 8 - ahead
+            if room > PIECE:
+                room = PIECE
+            low = LOW_US - left
+            made = slicer.fill((AHEAD_US - left) * 125 // 8, room, keep, low * 125 // 8 if low > 0 else 0)
+            ahead += made
+            # 64 ns units -> us, the rest kept so that nothing drifts
+            total = slicer.added() * 8 + self._rest
+            self._rest = total % 125
+            left += total // 125
+            if made < PIECE:
+                self._more = False
+                break
+            if hal.ticks_diff(hal.ticks_us(), began) >= SERVICE_US:
+                break
+        return left
 
     def _refill(self):
         stream = self.stream
@@ -163,9 +183,10 @@ class Feeder:
             self.lowest_ahead_us = left if left > 0 else 0
         if left < MARGIN_US or ahead < 8 or left >= AHEAD_US:
             return
-        if self._fill(left, ahead):
+        more = self._fill(left, ahead)
+        if more != left:
             stream.end(slicer.slices())
-            self._end_us = self.hal.ticks_add(self._end_us, self._added_us())
+            self._end_us = self.hal.ticks_add(self._end_us, more - left)
 
     def _ended(self):
         self.running = False
@@ -206,7 +227,7 @@ class Feeder:
         steps = self._steps
         for motor in range(4):
             made = slicer.steps(motor)
-            if self.running:
+            if self.running or self._ready_us:
                 made -= stream.left(motor, slicer.written(motor))
             made -= slicer.extra(motor)
             self.made[motor] = steps[motor] = made
@@ -218,6 +239,7 @@ class Feeder:
         slicer.place(steps)
         self.running = False
         self.flush = False
+        self._ready_us = 0
         self._waiting_since = None
         self._run_events(self._event_number)
         self.hold = False

@@ -139,7 +139,7 @@ def test_m410_knows_where_it_stopped(kinematics, seed, record_property):
             twin.run(dice.uniform(0.15, 0.6))
             twin.host.flush()
             twin.send("M410")
-            twin.run(0.1)
+            twin.run(0.5)  # what is in the step driver, then the deceleration
             ended = last_steps(twin)
             twin.run(0.5)
             assert last_steps(twin) == ended, "steps after the stop"

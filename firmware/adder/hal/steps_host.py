@@ -30,6 +30,7 @@ class StepStream:
         self.on_step = None  # on_step(motor, direction) after every step; may close an endstop
         self._pulse = pulse
         self._running = False
+        self._ended = [False] * MOTORS  # has read a number of words of zero
         self._slice = [0] * MOTORS  # next slice to read
         self._word = [0] * MOTORS  # next word to run, counts up
         self._end = [0] * MOTORS  # words that may be run
@@ -69,8 +70,10 @@ class StepStream:
     def _load(self, motor):
         # Next word of a motor as a list of steps; a wait is a step of 0.
         if self._word[motor] == self._end[motor]:
-            count = self.counts[motor * SLICES + self._slice[motor] % SLICES]
+            count = 0 if self._ended[motor] else self.counts[motor * SLICES + self._slice[motor] % SLICES]
             if count == 0:
+                # As the DMA: nothing more until `start`, whatever is written there later
+                self._ended[motor] = True
                 return False
             self._slice[motor] += 1
             self._end[motor] += count
@@ -110,6 +113,7 @@ class StepStream:
         for motor in range(MOTORS):
             self._slice[motor] = first
             self._time[motor] = now
+            self._ended[motor] = False
         self._running = True
 
     def stopped(self):
@@ -119,7 +123,7 @@ class StepStream:
                 return False
             if self._word[motor] != self._end[motor]:
                 return False
-            if self.counts[motor * SLICES + self._slice[motor] % SLICES] and self._running:
+            if self._running and not self._ended[motor] and self.counts[motor * SLICES + self._slice[motor] % SLICES]:
                 return False
         return True
 
