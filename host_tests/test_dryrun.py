@@ -12,6 +12,7 @@ from matplotlib import image
 from rich.console import Console
 
 from examples import make_wall
+from host_tests.models import planner
 from host_tests.printer_bench import PrinterBench
 from tools import paths
 from tools.dryrun import __main__ as command
@@ -109,6 +110,26 @@ def test_arcs_run_through_without_a_stop():
     assert figures.starts == 2 and (figures.box["X"], figures.box["Y"]) == (
         pytest.approx((0, 80), abs=0.01), pytest.approx((0, 60), abs=0.01)
     )
+
+
+def test_the_examples_time_by_an_independent_planner():
+    """Every move of the file as the independent reader sees it, planned as a whole in double precision."""
+    lines = RING.read_text().splitlines()
+    accelerations, begun = {"retract": 1200.0, "travel": 1500.0}, []
+    segments = read_file(lines, MACHINE).path
+    homed = next(number for number, line in enumerate(lines, 1) if line.startswith("G28"))
+    changes = {n: float(line.split("P")[1].split()[0]) for n, line in enumerate(lines, 1) if line.startswith("M204 P")}
+    for segment in segments:
+        if segment.line < homed:
+            continue
+        way = tuple(end - start for start, end in zip(segment.start, segment.end, strict=True))
+        move = planner.Move(way, segment.feedrate)
+        print_acceleration = [value for line, value in sorted(changes.items()) if line < segment.line][-1]
+        begun.append(planner.Move(way, segment.feedrate, (accelerations | {"print": print_acceleration})[move.kind]))
+    limits = planner.Limits((200, 200, 10, 60), (1500, 1500, 100, 5000))
+    total = sum(block.duration for block in planner.plan(begun, limits))
+    _, moves, _ = dry(RING.read_bytes())
+    assert moves.seconds[moves.printing].sum() == pytest.approx(total, rel=5e-4)
 
 
 def test_a_corner_is_not_taken_at_full_speed_nor_from_rest():

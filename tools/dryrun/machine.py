@@ -24,6 +24,7 @@ WAIT_MS = 20
 LONGEST_HEATING_S = 4 * 3600
 LINE_BYTES = 256  # what the firmware takes
 REALTIME = {row[0] for row in ROWS if row[5] == "realtime"}
+_WITHOUT_EFFECT = {"M108", "M110"}  # in a file
 HEATING = {"M109", "M190", "M191"}
 HOMING_CODES = {"G28", "G29", "G30"}
 _SETTING = re.compile(r";\s*([a-z][a-z0-9_]*)\s+(-?\d+(?:\.\d+)?)(?:\s|$)")  # in M503's remarks
@@ -155,8 +156,8 @@ class DryPrinter(Printer):
         if code == "M999":
             self._note("halt", "M999: the board restarts here")
             return False
-        if code == "M410":
-            self._note("remark", "M410 acts the moment it arrives and drops what waits then; left out here")
+        if code not in _WITHOUT_EFFECT:
+            self._note("remark", "%s acts the moment it arrives, ahead of what waits then; left out here" % code)
         return True
 
     def end(self):
