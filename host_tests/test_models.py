@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from host_tests.kinematics_model import DELTA, DeltaModel, ScaraModel
 from host_tests.models import kinematics, shaping
 from host_tests.models.planner import Limits, Move, plan
 from host_tests.models.spring_mass import SpringMass, residual_swing
@@ -308,3 +309,19 @@ def test_places_that_need_no_formula():
     assert arms.motors([100, 100, 0]) == pytest.approx([0, 90, 0])
     assert arms.tool([90, 180, 2]) == pytest.approx([-100, 100, 2])
     assert np.isnan(arms.motors([201, 0, 0])).any()
+
+
+@settings(max_examples=100, deadline=None)
+@given(points)
+def test_two_references_agree(point):
+    """The models that the kinematics' own tests use were written apart from these."""
+    values = DELTA | {"delta_angle_x": 1.2, "delta_angle_y": -0.7, "delta_rod": 260}
+    ours = kinematics.Delta(260, values["delta_radius"], (1.2, -0.7, 0)).motors(point)
+    assert DeltaModel(values).motors(*point) == pytest.approx(tuple(ours), abs=1e-9)
+    arms = kinematics.Scara(150, 150, (100, -56))
+    theta, psi, _ = arms.motors(point)
+    if not np.isnan(theta):
+        ours = np.array([theta, psi, point[2]])
+        wanted = np.array(ScaraModel().motors(*point))
+        assert (ours - wanted + 180) % 360 - 180 == pytest.approx([0, 0, 0], abs=1e-7)
+        assert ScaraModel().tool(theta, psi) == pytest.approx(point[:2], abs=1e-6)
