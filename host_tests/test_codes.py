@@ -2,6 +2,7 @@
 
 import importlib
 import re
+from array import array
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from adder import settings as settings_module
 from adder.codes import status, table
 from adder.command import OK, Command
 from adder.errors import Refused
-from adder.frame import Frame
+from adder.frame import OFFSET, Frame
 from adder.output import Output
 from adder.report import Reporter
 from tools import gcodes
@@ -64,7 +65,6 @@ class Motion:
         self.hotend = "hotend"
         self.feeder = Feeder()
         self.position = [0, 0, 0, 0]
-        self.offset = [0, 0, 0, 0]
         self.frame = Frame()
         self.switches = [0, 1, None]
 
@@ -297,9 +297,9 @@ def test_set_position(p):
     refused(p, "G92 X1 Y", "G92 Y has no value")
     refused(p, "G92 X1 Y99999", "Y99999")
     assert p.motion.calls == []
-    p.motion.offset = [1, 2, 3, 4]
+    p.motion.frame.state[OFFSET : OFFSET + 3] = array("i", [1, 2, 3])
     p.run("G92.1")
-    assert p.motion.offset == [0, 0, 0, 4]
+    assert list(p.motion.frame.state[OFFSET : OFFSET + 3]) == [0, 0, 0]
 
 
 def test_motors(p):

@@ -22,6 +22,10 @@ HEADINGS = {
         "Whatever they say: no segment leaves its arc by more than 0.005 mm, and 1000 segments a second are not exceeded "
         "but for that.",
     ),
+    "filament": ("Filament", "Volumetric extrusion. The flow is limited while X, Y or Z moves too."),
+    "retraction": ("Retraction", "What G10 and G11 do. Feedrates are mm/min."),
+    "correction": ("Skew", "Tangents of the errors of the angles between the axes."),
+    "frame": ("Tool", "The nozzle's place is subtracted from G-code's coordinates."),
     "filter_settings": (
         "Refinements of motion",
         "Input shaping, advance, S-curve, backlash. A frequency is 0 or at least 5 Hz. The jerk of an "

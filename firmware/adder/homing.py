@@ -60,7 +60,7 @@ def _home_axis(motion, axis):
             "Homing failed: %s endstop not reached again within %.1f mm; check the switch" % (letter, back * 2 / UNIT)
         )
     state[axis] = state[frame.HIGH + axis] if to_max else state[frame.LOW + axis]
-    state[frame.OFFSET + axis] = 0
+    motion.frame.origin(axis)
     motion.place_motors()
     motion.homed |= 1 << axis
     return True

@@ -11,6 +11,8 @@ import sys
 import micropython
 from micropython import const
 
+from adder.correction import correct
+from adder.filament import filament
 from adder.planner import plan
 
 if sys.platform == "rp2":
@@ -50,8 +52,18 @@ _KINEMATICS = const(25)
 _COLD = const(26)
 _ENABLED = const(27)
 _TARGET = const(28)
+_VOLUME = const(40)
+_FLOW_NEXT = const(43)
+_VOLUME_REST = const(42)
+_VOLUME_NEXT = const(44)
+_CORRECTED = const(45)
+_END = const(46)
+_NEXT = const(49)
+_AUTO_RETRACT = const(56)
 _SPEED_MAX = const(0x0FFFFFFF)
 _FURTHEST = const(1000000000)  # 10 m
+_LONG = const(500000000)  # the ways of two axes in a motor are no more than 10 m
+_TOO_MUCH = const(0x3FFFFFFF)
 _INCH = const(8)
 
 _CAPACITY = const(60)
@@ -107,6 +119,8 @@ def _ways(rec: ptr32, fr: ptr32, rq: ptr32) -> int:
             if modes & 4 and (fr[_HOMED] >> i) & 1:
                 if target < fr[_LOW + i] or target > fr[_HIGH + i]:
                     return -1
+        if d > _LONG or d < 0 - _LONG:
+            return -1
         fr[_TARGET + i] = target
         rq[i] = d
         letter += 1
@@ -130,6 +144,12 @@ def lane(rec: ptr32, fr: ptr32, pl: ptr32, blk: ptr32, rq: ptr32, lim: ptr32, li
     if far < 0:
         return 0
     d = rq[3]
+    if fr[_CORRECTED] != 0:
+        far = int(correct(fr, rq))
+        if far <= 0:
+            return 0
+    if fr[_AUTO_RETRACT] != 0 and far == 0:
+        return 0
 
     speed = fr[_FEEDRATE]
     if (valued >> 5) & 1:
@@ -147,19 +167,13 @@ def lane(rec: ptr32, fr: ptr32, pl: ptr32, blk: ptr32, rq: ptr32, lim: ptr32, li
             return 0
         speed = speed * 5 // 3
 
-    rest = fr[_FLOW_REST]
-    percent = fr[_FLOW_PERCENT]
-    if percent != 100 and d != 0:
-        k = 1
-        if d < 0:
-            k = -1
-            d = 0 - d
-        rest = d % 100 * percent + rest * k
-        d = (d // 100 * percent + rest // 100) * k
-        rest = rest % 100 * k
-        rq[3] = d
-        if d == 0:
+    scaled = 0
+    if d != 0 and (fr[_FLOW_PERCENT] != 100 or fr[_VOLUME] != 0):
+        d = int(filament(fr, d))
+        if d == 0 or d == _TOO_MUCH:
             return 0
+        rq[3] = d
+        scaled = 1
     fr[_FEEDRATE] = speed
     if far != 0 or d != 0:
         k = rq[0]
@@ -187,7 +201,14 @@ def lane(rec: ptr32, fr: ptr32, pl: ptr32, blk: ptr32, rq: ptr32, lim: ptr32, li
         rq[8] = speed
         if int(plan(pl, blk, rq, lim)) > 1:
             return 0
-        fr[_FLOW_REST] = rest
+        if scaled != 0:
+            fr[_FLOW_REST] = fr[_FLOW_NEXT]
+            fr[_VOLUME_REST] = fr[_VOLUME_NEXT]
+        if fr[_CORRECTED] != 0:
+            i = 0
+            while i < 3:
+                fr[_END + i] = fr[_NEXT + i]
+                i += 1
         i = 0
         while i < 4:
             fr[i] = fr[_TARGET + i]

@@ -3,12 +3,13 @@
     G-code --frame--> request --planner--> blocks --slicer--> words --stream--> edges
 """
 
-from adder import endstops, filter_settings, frame, homing, kinematics
+from adder import correction, endstops, filter_settings, frame, homing, kinematics
 from adder.arc import Arcs
 from adder.counters import Counters
 from adder.errors import Refused
 from adder.feeder import Feeder
-from adder.frame import AXES, CLIPPED, MOVES, TOO_COLD, UNIT, E, Frame
+from adder.frame import AXES, CLIPPED, MOVES, RETRACTS, TOO_COLD, UNIT, E, Frame
+from adder.retraction import Retraction
 
 _LOWER = "xyze"
 _SERVICE_MS = 5
@@ -59,7 +60,6 @@ class Motion:
         self.settings = settings
         self.pump = pump
         self.frame = Frame()
-        self.offset = memoryview(self.frame.state)[frame.OFFSET : frame.OFFSET + 3]
         self.last_activity_ms = hal.ticks_ms()
         self.clipped = 0  # moves that were shortened to the limits
         self.hotend = None  # set by the printer: refuses cold extrusion
@@ -96,6 +96,7 @@ class Motion:
         self.arcs = Arcs(self)
         self.counters = Counters(hal, self.feeder)
         self.watch = endstops.Watch(self)
+        self.retraction = Retraction(self)
         self.apply_settings()
         settings.on_change("", self.apply_settings)
 
@@ -166,6 +167,8 @@ class Motion:
             if axis < E:
                 state[frame.LOW + axis] = get(name + "_min", 5)
                 state[frame.HIGH + axis] = get(name + "_max", 5)
+        self.frame.configure(get)
+        planner.set_filament_speed(self.frame.filament_speed)
         planner.set_junction(get("junction_deviation", 3), get("classic_jerk", 0))
         self.soft_endstops = get("soft_endstops", 0)
         self.feeder.set_invert(
@@ -239,23 +242,22 @@ class Motion:
 
     def place_motors(self):
         """Take the motors' step counts from the machine's position; only at rest."""
-        units = self.frame.state[0:4]
+        units = self.frame.drives()
         self.feeder.place(self.kinematics(units) if self.kinematics.linear else units)
 
     def take_back(self, undone):
         """The position is where the motors are: `undone` steps per motor were planned but not made."""
         if not self.kinematics.linear:
             made = self.feeder.made
-            self.frame.state[E] -= self.feeder.planner.units(E, undone[E])
-            for axis, value in enumerate(self.kinematics.axes([made[motor] << 12 for motor in range(3)])):
-                self.frame.state[axis] = value
+            undone_e = self.retraction.undone(self.feeder.planner.units(E, undone[E]))
+            self.frame.advance((0, 0, 0, -undone_e))
+            self.frame.set_drives(self.kinematics.axes([made[motor] << 12 for motor in range(3)]))
             self.place_motors()
             return
         units = [self.feeder.planner.units(motor, undone[motor]) for motor in range(4)]
         self.kinematics.inverse(units)
-        state = self.frame.state
-        for axis in range(4):
-            state[axis] -= units[axis]
+        units[E] = self.retraction.undone(units[E])
+        self.frame.advance([-way for way in units])
 
     # Moves
 
@@ -279,6 +281,9 @@ class Motion:
         request = self.feeder.planner.request
         result = self.frame.resolve(c, request)
         if result > MOVES:
+            if result & RETRACTS:
+                self.retraction.automatic()
+                return
             self._explain(result)
         if not self.kinematics.linear and result & MOVES:
             self._slow_down(request)
@@ -310,17 +315,18 @@ class Motion:
         # A move too long for one block: equal parts, whose ends are exact. The position follows part by part, so that
         # it is right if the rest is dropped.
         request = self.feeder.planner.request
-        state = self.frame.state
+        kept = self.frame.keep()
         whole = request[0:10]
         for part in range(parts):
             for i in range(8):
                 request[i] = whole[i] * (part + 1) // parts - whole[i] * part // parts
+            way = request[0:4]
             request[8] = whole[8]
             request[9] = whole[9]
             if not self.queue():
                 return False
-            for axis in range(4):
-                state[axis] += whole[axis] * (part + 1) // parts - whole[axis] * part // parts
+            self.frame.advance(way)
+        self.frame.put_back(kept)
         return True
 
     def _check_reach(self, c):
@@ -422,12 +428,14 @@ class Motion:
 
     def _braked(self):
         self.take_back(self.feeder.abandon())
+        self.retraction.forget_hop()
         self.feeder.set_feed(self._feed_percent)
 
     def stop_now(self):
         """Stop without deceleration and drop the queue; what was not made is known, what the motors lost is not."""
         self.stops += 1
         self.take_back(self.feeder.abandon())
+        self.retraction.forget_hop()
         self.feeder.end_braking()
         self.feeder.set_feed(self._feed_percent)
 
@@ -488,8 +496,12 @@ class Motion:
 
     def home(self, axes):
         """G28: home the axes of a bit mask (0: all); see adder/homing.py."""
+        self.drain()
+        state = self.frame.state
+        kept = correction.suspend(state, axes & 4 or not axes & 7)
         self.watch.pause(True)
         try:
             homing.home(self, axes)
         finally:
             self.watch.pause(False)
+            correction.resume(state, kept)

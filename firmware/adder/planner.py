@@ -71,6 +71,7 @@ _L_ACCEL = const(4)  # 4 axes, mm/s^2
 _L_JERK = const(8)  # 4 axes, mm/s / 64
 _L_DEVIATION = const(12)  # um; junction deviation
 _L_CLASSIC = const(13)  # 1: classic jerk, 0: junction deviation
+_L_FILAMENT = const(14)  # highest speed of E along a path, 10 nm/s; 0: that of E alone
 _L_STEPS_MM = const(16)  # 4 motors, steps per 1000 mm
 _L_REST = const(20)  # 4 motors: remainder of the conversion to steps, 0 .. 10**8 - 1
 _L_STEP_RATE = const(24)  # 4 motors: highest steps/s the driver takes
@@ -163,6 +164,8 @@ def _measure(rq: ptr32, lim: ptr32) -> int:
         rq[_R_UNIT + i] = u * sign
         if u > 3:
             top = lim[_L_SPEED + i]
+            if i == 3 and total != 0 and lim[_L_FILAMENT] != 0 and lim[_L_FILAMENT] < top:
+                top = lim[_L_FILAMENT]
             if ((speed >> 13) * u) >> 2 >= top:
                 speed = int(muldiv(top, 32768, u))
             most = (lim[_L_ACCEL + i] << 13) // (u >> 2)
@@ -434,6 +437,10 @@ class Planner:
         """Feedrate percentage of everything that waits and comes, 0 (hold) to 999."""
         self.state[_FEED] = percent
         _rescale(self.state, self.blocks)
+
+    def set_filament_speed(self, speed):
+        """Highest speed of the filament while X, Y or Z moves too, 10 nm/s; 0: no such limit."""
+        self.limits[_L_FILAMENT] = speed
 
     def held(self):
         """At 0 %, and at rest."""

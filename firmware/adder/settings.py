@@ -101,6 +101,12 @@ _REMARKS = (
     ("M593 Y", "Input shaping, Y:"),
     ("M900", "Linear advance (s):"),
     ("M425", "Backlash (mm), F share that is made up for, S over this way (mm):"),
+    ("M200", "Filament's diameter (mm), S1 E counts mm^3, L highest flow (mm^3/s), 0 any:"),
+    ("M207", "Retraction G10: S length, W length of a swap (mm), F feedrate (mm/min), Z hop (mm):"),
+    ("M208", "Recovery G11: S more than retracted, W of a swap (mm), F R their feedrates (mm/min):"),
+    ("M209", "Moves of E alone are retractions:"),
+    ("M852", "Skew: I XY, J XZ, K YZ:"),
+    ("G10 P0", "Place of the nozzle at the head (mm):"),
     ("M84", "Motors are let go after (s), 0 never:"),
     ("M113", "Busy lines every (s), 0 none:"),
 )
@@ -109,9 +115,12 @@ _NOTES_MAX = 8
 
 def groups():
     """The row tuples of all modules, for `Settings`."""
-    from adder import arc, fans, filter_settings, heat, motion
+    from adder import arc, correction, fans, filament, filter_settings, frame, heat, motion, retraction
 
-    return (SETTINGS, motion.SETTINGS, heat.SETTINGS, fans.SETTINGS, filter_settings.SETTINGS, arc.SETTINGS)
+    return (
+        SETTINGS, motion.SETTINGS, heat.SETTINGS, fans.SETTINGS, filter_settings.SETTINGS, arc.SETTINGS,
+        filament.SETTINGS, retraction.SETTINGS, correction.SETTINGS, frame.SETTINGS,
+    )  # fmt: skip
 
 
 def decimal(value, decimals):

@@ -100,7 +100,7 @@ def g92(p, c):
 def g92_1(p, c):
     """G92.1: X, Y and Z count from the machine's origin again."""
     for axis in range(3):
-        p.motion.offset[axis] = 0
+        p.motion.frame.origin(axis)
 
 
 def m17(p, c):

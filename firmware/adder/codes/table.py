@@ -29,6 +29,16 @@ ROWS = (
     ("G2", "arcs", "g2", "Arc, clockwise", _ARC, "queued"),
     ("G3", "arcs", "g3", "Arc, counter-clockwise", _ARC, "queued"),
     ("G4", "motion", "g4", "Dwell", "P=time [ms]; S=time [s, wins over P]", "drain+blocks"),
+    (
+        "G10",
+        "extrusion",
+        "g10",
+        "Retract; with P a tool's offset",
+        "S=1 by the length of a swap [0]; with P0: X Y Z=nozzle's place at the head [mm]; "
+        "S=temperature, at once [degC, 0 off]; R=standby temperature [degC]",
+        "queued",
+    ),
+    ("G11", "extrusion", "g11", "Recover", "S=no effect: G11 recovers what G10 did [0 or 1]", "queued"),
     ("G20", "motion", "g20", "Inch units", "", "immediate"),
     ("G21", "motion", "g21", "Millimetre units", "", "immediate"),
     ("G28", "motion", "g28", "Home", _HOME, "drain+blocks"),
@@ -38,6 +48,7 @@ ROWS = (
     ("G92.1", "motion", "g92_1", "Take back G92's offsets", "", "queued"),
     ("M17", "motion", "m17", "Enable motors", "X Y Z E=these motors [all]", "drain"),
     ("M18", "motion", "m84", "Disable motors", _MOTORS, "drain"),
+    ("M44", "skew", "m44", "No skew", "", "drain"),
     ("M82", "motion", "m82", "Absolute E", "", "immediate"),
     ("M83", "motion", "m83", "Relative E", "", "immediate"),
     ("M84", "motion", "m84", "Disable motors", _MOTORS, "drain"),
@@ -94,6 +105,15 @@ ROWS = (
         "S=target, waits while heating [degC]; R=target, waits both ways [degC]",
         "immediate+blocks",
     ),
+    (
+        "M200",
+        "extrusion",
+        "m200",
+        "Volumetric extrusion",
+        "D=filament's diameter [mm, 0 or 1.128 off, 1 to 30]; S=0 off, 1 on; "
+        "L=highest flow along a path [mm^3/s, 0 any]; T=extruder [0]",
+        "immediate",
+    ),
     ("M201", "settings", "m201", "Highest accelerations", "X Y Z E=limit [mm/s^2]", "immediate"),
     ("M203", "settings", "m203", "Highest feedrates", "X Y Z E=limit [mm/s]", "immediate"),
     (
@@ -113,6 +133,24 @@ ROWS = (
         "J=junction deviation [mm]; X Y Z E=jerk [mm/s]; C=S-curve: time in which an acceleration rises [ms, 0 off]",
         "immediate",
     ),
+    (
+        "M207",
+        "extrusion",
+        "m207",
+        "Retraction",
+        "S=length [mm]; W=length of a swap [mm]; F=feedrate [mm/min]; Z=hop [mm]",
+        "immediate",
+    ),
+    (
+        "M208",
+        "extrusion",
+        "m208",
+        "Recovery; with axes their ends",
+        "S=more than was retracted [mm]; W=of a swap [mm]; F=feedrate [mm/min]; R=of a swap [mm/min]; "
+        "X Y Z=highest places, with S1 lowest [mm]",
+        "immediate",
+    ),
+    ("M209", "extrusion", "m209", "Automatic retraction", "S=0 off, 1 moves of E alone are retractions", "immediate"),
     ("M211", "settings", "m211", "Software endstops", "S=0 off, 1 on", "immediate"),
     (
         "M214",
@@ -123,6 +161,7 @@ ROWS = (
         "F=fewest segments per second [0 any]",
         "immediate",
     ),
+    ("M218", "extrusion", "m218", "Nozzle offsets", "T=nozzle [0]; X Y Z=offset [mm, 0]", "immediate"),
     ("M220", "motion", "m220", "Feedrate percentage", "S=percent [10 to 999]; B=store; R=restore", "immediate"),
     ("M221", "motion", "m221", "Flow percentage", "S=percent [10 to 999]; T=extruder [0]", "immediate"),
     ("M290", "babystep", "m290", "Babystep", "X Y Z=way [mm, -2 to 2]; S=the same as Z", "immediate"),
@@ -149,6 +188,14 @@ ROWS = (
     ("M502", "settings", "m502", "Factory settings", "", "drain"),
     ("M503", "settings", "m503", "Print settings", "S=0 without remarks", "immediate"),
     ("M540", "control", "m540", "Endstops end a print", "S=1 yes, 0 no; P=network address, not available", "immediate"),
+    (
+        "M556",
+        "skew",
+        "m556",
+        "Skew by measured errors",
+        "S=length [mm, 1 to 2000]; X=error XY; Y=error YZ; Z=error ZX [mm over that length, above 0 an obtuse angle]",
+        "drain",
+    ),
     ("M572", "filters", "m572", "Pressure advance", "P=drive [3]; D=extruder [0]; S=time, M900's K [s]", "drain"),
     (
         "M593",
@@ -157,6 +204,14 @@ ROWS = (
         "Input shaping",
         "F=frequency [Hz, 0 off, 5 to 200]; D=damping ratio [0 to 0.99]; T=type: 0 none, 1 ZV, 2 MZV, 3 EI; "
         "X Y=these axes [both]",
+        "drain",
+    ),
+    (
+        "M852",
+        "skew",
+        "m852",
+        "Skew factors",
+        "I S=XY: Y leans towards +X by this share; J=XZ; K=YZ [-0.1 to 0.1]",
         "drain",
     ),
     (
