@@ -14,7 +14,8 @@ SCARA = {
     "kinematics": 3, "steps_per_mm_x": 103.69, "steps_per_mm_y": 106.65, "steps_per_mm_z": 200, "scara_arm_1": 150,
     "scara_arm_2": 150, "scara_inner_radius": 50, "scara_shoulder_x": 100, "scara_shoulder_y": -56, "scara_scale_x": 1,
     "scara_scale_y": 1, "scara_scale_z": 1, "scara_theta_home": -20, "scara_psi_home": 90, "endstop_trim_x": 0,
-    "endstop_trim_y": 0, "endstop_trim_z": 0, "z_min": 0, "z_max": 200, "home_to_max_z": 0,
+    "endstop_trim_y": 0, "endstop_trim_z": 0, "z_min": 0, "z_max": 200, "home_to_max_x": 0,
+    "home_to_max_y": 0, "home_to_max_z": 0,
 }  # fmt: skip
 
 

@@ -144,7 +144,7 @@ class PrinterBench:
     def _set_up_axes(self, start_mm):
         printer = self.printer
         self.scale = [printer.settings.get("steps_per_mm_" + axis) / 1000 for axis in "xyze"]
-        self.corexy = bool(printer.settings.get("kinematics"))
+        self.corexy = printer.settings.get("kinematics") == 1
         self.made = [0, 0, 0, 0]  # steps of each motor
         self.start = [round(mm * scale) for mm, scale in zip(start_mm, self.scale[:3], strict=True)]
         self.end = [0, 0, 0]  # where the switches close, steps from the axes' lower ends

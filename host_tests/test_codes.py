@@ -13,6 +13,7 @@ from adder.codes import status, table
 from adder.command import OK, Command
 from adder.errors import Refused
 from adder.frame import OFFSET, Frame
+from adder.kinematics.linear import Cartesian
 from adder.output import Output
 from adder.report import Reporter
 from tools import gcodes
@@ -66,6 +67,7 @@ class Motion:
         self.feeder = Feeder()
         self.position = [0, 0, 0, 0]
         self.frame = Frame()
+        self.kinematics = Cartesian()
         self.switches = [0, 1, None]
 
     def __getattr__(self, name):

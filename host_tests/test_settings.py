@@ -253,7 +253,8 @@ def test_every_setting_has_a_place_in_the_table():
     found = set()
     for path in (paths.FIRMWARE / "adder").rglob("*.py"):
         if re.search(r"^SETTINGS = ", path.read_text(), re.M):
-            found.add(path.stem)
+            name = ".".join(path.relative_to(paths.FIRMWARE / "adder").with_suffix("").parts)
+            found.add(name.removesuffix(".__init__"))
     listed = {group_module for group_module in found if _rows_of(group_module) in groups()}
     assert listed == found
 

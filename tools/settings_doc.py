@@ -22,6 +22,13 @@ HEADINGS = {
         "Whatever they say: no segment leaves its arc by more than 0.005 mm, and 1000 segments a second are not exceeded "
         "but for that.",
     ),
+    "kinematics": (
+        "Deltas and SCARAs",
+        "M669 chooses the kinematics; a change of it or of its geometry takes effect at once and asks for G28. On a "
+        "delta M92, M203, M201 and the settings of homing are those of the towers, the steps per mm the same on all "
+        "three. On a SCARA those of X and Y count in degrees: X is theta, the direction of the arm at the shoulder, Y is "
+        "psi, that of the other one, both seen from the X axis; the elbow stays on the side where psi is ahead.",
+    ),
     "filament": ("Filament", "Volumetric extrusion. The flow is limited while X, Y or Z moves too."),
     "retraction": ("Retraction", "What G10 and G11 do. Feedrates are mm/min."),
     "correction": ("Skew", "Tangents of the errors of the angles between the axes."),

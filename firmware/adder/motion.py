@@ -99,6 +99,7 @@ class Motion:
         self.retraction = Retraction(self)
         self.apply_settings()
         settings.on_change("", self.apply_settings)
+        settings.guard(self._check_machine)
 
     def start(self, on_failure):
         """Start to serve the step streams; `on_failure(error)` is called when that breaks down, with the motors off."""
@@ -165,8 +166,9 @@ class Motion:
                 min(self.feeder.stream.max_step_rate, 1_000_000_000 // (driver.pulse_high_ns + driver.pulse_low_ns)),
             )
             if axis < E:
-                state[frame.LOW + axis] = get(name + "_min", 5)
-                state[frame.HIGH + axis] = get(name + "_max", 5)
+                low, high = self.kinematics.limits(axis, get(name + "_min", 5), get(name + "_max", 5))
+                state[frame.LOW + axis] = low
+                state[frame.HIGH + axis] = high
         self.frame.configure(get)
         planner.set_filament_speed(self.frame.filament_speed)
         planner.set_junction(get("junction_deviation", 3), get("classic_jerk", 0))
@@ -174,6 +176,19 @@ class Motion:
         self.feeder.set_invert(
             [drivers[axis].invert_dir != bool(get("invert_dir_" + _LOWER[axis], 0)) for axis in range(4)]
         )
+        self._bend()
+
+    def _check_machine(self, names):
+        # Refused when changed settings make no machine
+        kinematics.check(self.setting, names)
+
+    def use(self, machine):
+        """At rest: another kinematics; X, Y and Z have got their places in it already."""
+        self.kinematics = machine
+        for axis in range(3):
+            scale = machine.scale(axis, self.setting("steps_per_mm_" + _LOWER[axis], 3))
+            self.feeder.planner.set_scale(axis, scale)
+        self._shape = None
         self._bend()
 
     def _bend(self):
@@ -343,14 +358,20 @@ class Motion:
         kin = self.kinematics
         state = self.frame.state
         ratio = kin.ratio(state[0:3], state[frame.TARGET : frame.TARGET + 3])
+        if not ratio:
+            return
         drivers = self.board.axes
         for motor in range(3):
-            driver = drivers[motor]
-            rate = min(self.feeder.stream.max_step_rate, 1_000_000_000 // (driver.pulse_high_ns + driver.pulse_low_ns))
-            # steps/s -> 10 nm/s of the motor, then of the path
-            most = rate * 100_000_000 // kin.motor_scales[motor] * 256 // ratio
-            if request[8] > most:
-                request[8] = most
+            if kin.bends(motor):
+                driver = drivers[motor]
+                rate = min(
+                    self.feeder.stream.max_step_rate, 1_000_000_000 // (driver.pulse_high_ns + driver.pulse_low_ns)
+                )
+                # 10 nm/s (or 0.00001 degree/s) of the motor, then 10 nm/s of the path
+                most = rate * 100_000_000 // kin.motor_scales[motor]
+                most = min(most, self.setting("max_feedrate_" + _LOWER[motor], 5)) * 256 // ratio
+                if request[8] > most:
+                    request[8] = most
 
     def _explain(self, result):
         state = self.frame.state

@@ -463,6 +463,10 @@ class Planner:
         limits[_L_STEPS_MM + axis] = steps_per_m
         limits[_L_STEP_RATE + axis] = step_rate
 
+    def set_scale(self, axis, steps_per_m):
+        """Steps per 1000 mm of one axis, by itself."""
+        self.limits[_L_STEPS_MM + axis] = steps_per_m
+
     def set_junction(self, deviation_um, classic):
         """Junction deviation in um; `classic` selects the jerk limits instead."""
         self.limits[_L_DEVIATION] = deviation_um

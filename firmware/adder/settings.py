@@ -13,6 +13,8 @@ they set, and `groups()` lists them all.
     settings.text(name)                   "80.00"
     settings.on_change(prefix, function)  function(name) after a change of names that begin with
                                           prefix, once for all that changed together
+    settings.guard(function)              function(names) before those: it may raise Refused for values that do not go
+                                          together, and all is as it was; not asked about what was stored
     settings.by_code("M92")               the rows that M92 sets, in the order of its letters
     settings.set_from_command("M92", c)   sets what the letters of the command c say: all or, when
                                           one is wrong (Refused), none; gives the names that were
@@ -55,7 +57,7 @@ SETTINGS = (
     ("jerk_z", "M205", "Z", "mm/s", 2, 40, 0, 10000, "jerk, Z"),
     ("jerk_e", "M205", "E", "mm/s", 2, 500, 0, 10000, "jerk, E"),
     ("classic_jerk", "", "", "", 0, 0, 0, 1, "corners: 0 by junction deviation, 1 by jerk"),
-    ("kinematics", "", "", "", 0, 0, 0, 1, "kinematics: 0 Cartesian, 1 CoreXY"),
+    ("kinematics", "", "", "", 0, 0, 0, 3, "kinematics: 0 Cartesian, 1 CoreXY, 2 delta, 3 SCARA"),
     # Lowest ones are at most 0 and highest ones above 0: no pair can be the wrong way round.
     ("x_min", "", "", "mm", 2, 0, -100000, 0, "lowest X"),
     ("x_max", "", "", "mm", 2, 20000, 100, 200000, "highest X"),
@@ -101,6 +103,9 @@ _REMARKS = (
     ("M593 Y", "Input shaping, Y:"),
     ("M900", "Linear advance (s):"),
     ("M425", "Backlash (mm), F share that is made up for, S over this way (mm):"),
+    ("M665", "Delta (mm): L rods, R radius, B bed's radius, H height, X Y Z turn of the towers (deg); S without effect:"),
+    ("M666", "Switches, corrections (mm, deg):"),
+    ("M365", "SCARA, scales:"),
     ("M200", "Filament's diameter (mm), S1 E counts mm^3, L highest flow (mm^3/s), 0 any:"),
     ("M207", "Retraction G10: S length, W length of a swap (mm), F feedrate (mm/min), Z hop (mm):"),
     ("M208", "Recovery G11: S more than retracted, W of a swap (mm), F R their feedrates (mm/min):"),
@@ -115,12 +120,10 @@ _NOTES_MAX = 8
 
 def groups():
     """The row tuples of all modules, for `Settings`."""
-    from adder import arc, correction, fans, filament, filter_settings, frame, heat, motion, retraction
+    from adder import arc, correction, fans, filament, filter_settings, frame, heat, kinematics, motion, retraction
 
-    return (
-        SETTINGS, motion.SETTINGS, heat.SETTINGS, fans.SETTINGS, filter_settings.SETTINGS, arc.SETTINGS,
-        filament.SETTINGS, retraction.SETTINGS, correction.SETTINGS, frame.SETTINGS,
-    )  # fmt: skip
+    modules = (motion, heat, fans, filter_settings, arc, kinematics, filament, retraction, correction, frame)
+    return (SETTINGS,) + tuple([module.SETTINGS for module in modules])
 
 
 def decimal(value, decimals):
@@ -165,6 +168,7 @@ class Settings:
         self._store = store
         self._renamed = renamed
         self._listeners = []
+        self._guards = []
         self._unknown = []  # lines of the store that another version wrote and wants back
         self._index = {}
         count = 0
@@ -234,11 +238,33 @@ class Settings:
         """Set one setting to a scaled value; Refused if that is out of range."""
         at = self._index[name]
         self._check(self._row(at), value)
-        self._commit(((at, value),))
+        self._try(((at, value),))
 
     def on_change(self, prefix, function):
         """Have function(name) called after changes of settings whose names begin with `prefix`."""
         self._listeners.append((prefix, function))
+
+    def guard(self, function):
+        """Have function(names) called when names have changed, before anybody hears of it; Refused takes it back."""
+        self._guards.append(function)
+
+    def _try(self, changes):
+        # Commit what the guards let through
+        values = self._values
+        before = [(at, values[at]) for at, _ in changes]
+        names = []
+        for at, value in changes:
+            if values[at] != value:
+                values[at] = value
+                names.append(self._row(at)[0])
+        try:
+            if names:
+                for function in self._guards:
+                    function(names)
+        finally:
+            for at, value in before:
+                values[at] = value
+        self._commit(changes)
 
     def _check(self, row, value, letter=None):
         if not row[6] <= value <= row[7]:
@@ -285,7 +311,7 @@ class Settings:
         for row in rows:
             if row[2] not in aliased and c.has(row[2]):
                 changes.append((self._index[row[0]], self._read(c, row[2], row)))
-        self._commit(changes)
+        self._try(changes)
         return [self._row(at)[0] for at, _ in changes]
 
     def _read(self, c, letter, row):

@@ -293,7 +293,10 @@ class Slicer:
         motors = self.motors
         for i in range(4):
             m = i * 16
-            motors[m + _M_BASE] = motors[m + _M_AT] = motors[m + _M_LAST] = _wrapped(steps[i])
+            place = _wrapped(steps[i])
+            if i < 3 and self.bend and self.bend.curved() and abs(steps[i]) < 0x40000:
+                place = steps[i] << 12  # where it really is: that counts
+            motors[m + _M_BASE] = motors[m + _M_AT] = motors[m + _M_LAST] = place
         self._settle()
         for i in range(4):
             m = i * 16

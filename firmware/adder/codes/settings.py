@@ -1,6 +1,6 @@
 """Codes that set, save and print settings. Their letters and ranges are the rows of adder/settings.py."""
 
-from adder.codes import table
+from adder.codes import machine, table
 from adder.codes.common import check_tool
 from adder.errors import Refused
 
@@ -94,7 +94,7 @@ def m503(p, c):
 
 
 def _print_all(p, remarks):
-    for line in p.settings.gcode_lines(remarks, table.exists):
+    for line in p.settings.gcode_lines(remarks, lambda code: table.exists(code) and machine.fits(p, code)):
         p.out.line(line)
 
 

@@ -22,6 +22,7 @@ _ARC = (
 )
 _HOME = "X Y Z=these axes [all]; O=only axes that are not homed; W=no effect"
 _MOTORS = "S=idle time [s, 0 never]; X Y Z E=these motors [all]"
+_POSE = "P=0 the arms are there now: store what follows"
 
 ROWS = (
     ("G0", "motion", "g0", "Travel move", _MOVE, "queued"),
@@ -173,6 +174,12 @@ ROWS = (
         "S=lowest hotend temperature [degC, 0 allows all]; P=1 allow, 0 forbid",
         "immediate",
     ),
+    ("M360", "machine", "m360", "SCARA: theta to 0 degrees", _POSE, "drain+blocks"),
+    ("M361", "machine", "m360", "SCARA: theta to 90 degrees", _POSE, "drain+blocks"),
+    ("M362", "machine", "m360", "SCARA: psi to 0 degrees, arm along the bed", "", "drain+blocks"),
+    ("M363", "machine", "m360", "SCARA: psi to 90 degrees", "", "drain+blocks"),
+    ("M364", "machine", "m360", "SCARA: 90 degrees between the arms", _POSE, "drain+blocks"),
+    ("M365", "machine", "m365", "SCARA scales", "X Y Z=factor [0.5 to 2, 1]", "drain"),
     ("M400", "motion", "m400", "Finish moves", "", "drain+blocks"),
     ("M410", "", "", "Quick stop", "", "realtime"),
     (
@@ -204,6 +211,24 @@ ROWS = (
         "Input shaping",
         "F=frequency [Hz, 0 off, 5 to 200]; D=damping ratio [0 to 0.99]; T=type: 0 none, 1 ZV, 2 MZV, 3 EI; "
         "X Y=these axes [both]",
+        "drain",
+    ),
+    (
+        "M665",
+        "machine",
+        "m665",
+        "Delta geometry",
+        "L=rods; R=radius; B=bed's radius; H=height after homing [all mm]; X Y Z=turn of the towers [deg]; "
+        "S=segments a second, no effect",
+        "drain",
+    ),
+    ("M666", "machine", "m666", "Trims of the switches", "X Y Z=lower by [mm, SCARA: X Y by degrees]", "drain"),
+    (
+        "M669",
+        "machine",
+        "m669",
+        "Kinematics",
+        "K=0 Cartesian, 1 CoreXY, 3 delta, 4 SCARA (as in RepRapFirmware)",
         "drain",
     ),
     (

@@ -5,6 +5,8 @@ bend straight lines: blocks are in virtual steps of X, Y and Z, and a function o
 steps, slice by slice.
 """
 
+from adder.errors import Refused
+
 _KINDS = (("linear", "Cartesian"), ("linear", "CoreXY"), ("delta", "Delta"), ("scara", "Scara"))
 
 # name, code, letter, unit, decimals, default, lowest, highest, title
@@ -31,6 +33,20 @@ SETTINGS = (
     ("scara_scale_y", "M365", "Y", "", 5, 100000, 50000, 200000, "SCARA: scale of Y"),
     ("scara_scale_z", "M365", "Z", "", 5, 100000, 50000, 200000, "SCARA: scale of Z"),
 )
+
+
+# Settings that a machine is made of begin with these
+_GEOMETRY = ("kinematics", "delta", "scara", "steps_per_mm", "endstop_trim", "z_m")
+
+
+def check(get, names):
+    """Refused when the settings, as get(name, decimals) tells them, make no machine; `names` have changed."""
+    number = get("kinematics", 0)
+    if number > 1 and any([name.startswith(begin) for name in names for begin in _GEOMETRY]):
+        machine = select(number)
+        machine.configure(get)
+        if machine.problem:
+            raise Refused(machine.problem)
 
 
 def select(number):

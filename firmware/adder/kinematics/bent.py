@@ -14,7 +14,9 @@ from adder.kinematics.fixed import rounded
 
 UM = 100  # 10 nm in a um
 FLATTEST = 8  # arms and rods are used down to an angle whose sine is an eighth: beyond it the machine has no hold
+MOST = 10**8 << 18  # positions of X, Y and Z are below 2**30: 2**18 virtual steps, as 10 nm times steps per 1000 mm
 _FAR = const(32000)
+_FURTHEST = const(0x3FFFFFFF)
 
 
 def mm(units):
@@ -47,10 +49,13 @@ class Bent:
     scales        virtual steps per 1000 mm of X, Y, Z
     motor_scales  steps per 1000 mm, or 1000 degrees, of the motors
     switches      motor position, in 10 nm or 0.00001 degree, at which a motor's switch closes
+    signs         1 or -1: the way to it
+    travels       the longest way to it
     """
 
     linear = False
     problem = None
+    constants = 13  # words of `k` that are not scratch
 
     def __init__(self, constants):
         self.k = array("i", [0] * constants)
@@ -58,6 +63,8 @@ class Bent:
         self.scales = array("i", [1000, 1000, 1000])
         self.motor_scales = array("i", [1000, 1000, 1000])
         self.switches = [0, 0, 0]
+        self.signs = [1, 1, 1]
+        self.travels = [0, 0, 0]
 
     def easy(self, x, y, radius, front, low, high):
         """Within this cylinder around (x, y), `front` or more ahead of its axis (all 10 nm), all ways can be made."""
@@ -86,11 +93,23 @@ class Bent:
 
     def shape(self):
         """What must stay as it is for the motors' positions to keep their meaning."""
-        return (self.number, bytes(self.k), bytes(self.scales))
+        return (self.number, bytes(self.k[: self.constants]), bytes(self.scales))
 
     def scale(self, axis, steps_m):
         """Steps per 1000 mm of an axis as the planner has them: virtual ones but for E."""
         return self.scales[axis] if axis < 3 else steps_m
+
+    def bends(self, motor):
+        """Whether this motor's speed is not that of one axis."""
+        return True
+
+    def turns(self, axis):
+        """Whether a motor counts in degrees."""
+        return False
+
+    def limits(self, axis, low, high):
+        """Between which an axis is kept, 10 nm: `reach` says more."""
+        return -_FURTHEST, _FURTHEST
 
     def virtual(self, values):
         """X Y Z in 10 nm -> array of positions in 1/4096 virtual step."""

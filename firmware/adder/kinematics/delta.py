@@ -8,7 +8,7 @@ delta radius from the middle, less what effector and carriages take off.
 import sys
 from array import array
 
-from adder.kinematics.bent import FLATTEST, UM, Bent, mm
+from adder.kinematics.bent import FLATTEST, MOST, UM, Bent, mm
 from adder.kinematics.fixed import DEGREE, halves, root, rounded, sine_cosine, whole
 
 if sys.platform == "rp2":
@@ -48,6 +48,10 @@ class Delta(Bent):
         """Every axis but E moves all towers."""
         return 7 if axis < 3 else 8
 
+    def groups(self, axes):
+        """All carriages are homed together, whatever axes are named."""
+        return [(0, 1, 2)]
+
     def configure(self, get):
         """Take the geometry from the settings: get(name, decimals) gives scaled integers. Sets `problem`."""
         scales = [get("steps_per_mm_" + axis, 3) for axis in "xyz"]
@@ -62,7 +66,7 @@ class Delta(Bent):
         around = max(radius, bed)
         size = max(around, height, -low) + _MARGIN
         shift = 4
-        while shift and size * (scale << shift) >= 10**8 << 19:
+        while shift and size * (scale << shift) >= MOST:
             shift -= 1
         self.problem = self._problem(scales, rod, radius, bed, farthest, size, height)
         if self.problem:
@@ -90,6 +94,7 @@ class Delta(Bent):
         self.height = height
         self.top = height + root(rod * rod - radius * radius)
         self.switches = [self.top - get("endstop_trim_" + axis, 5) for axis in "xyz"]
+        self.travels = [height + rod] * 3
         # Below `_clip` no carriage gets to its switch, wherever on the bed the nozzle is
         near = radius - bed if radius > bed else 0
         self._clip = min(self.switches) - root(rod * rod - near * near)
@@ -111,7 +116,7 @@ class Delta(Bent):
                 mm(bed),
                 mm((radius + bed) * rod // farthest + 1000),
             )
-        most = (10**8 << 18) // max(size, rod)  # both together stay below 2**19 steps
+        most = MOST // max(size, rod)
         if scales[0] > most:
             return "M92 X%s: should be at most %s for a delta with rods of %s mm and a height of %s mm" % (
                 mm(scales[0] * 100),

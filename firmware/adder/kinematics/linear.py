@@ -33,11 +33,38 @@ class Cartesian:
         """Steps per 1000 mm of an axis as the planner has them."""
         return steps_m
 
+    def limits(self, axis, low, high):
+        """Between which an axis is kept, 10 nm."""
+        return low, high
+
+    def turns(self, axis):
+        """Whether a motor counts in degrees."""
+        return False
+
+    def groups(self, axes):
+        """The axes of a bit mask as they are homed: tuples of those that move together."""
+        return [(axis,) for axis in range(3) if axes >> axis & 1]
+
     def inverse(self, values):
         return values
 
     def motors(self, axis):
         return 1 << axis
+
+
+class Motors(Cartesian):
+    """Motors by themselves, those of another kinematics; X, Y and Z are their positions (see adder/joints.py)."""
+
+    name = "motors"
+
+    def __init__(self, scales):
+        self._scales = scales
+
+    def shape(self):
+        return self.name
+
+    def scale(self, axis, steps_m):
+        return self._scales[axis] if axis < 3 and self._scales else steps_m
 
 
 class CoreXY(Cartesian):

@@ -16,8 +16,8 @@ from array import array
 
 from micropython import const
 
-from adder.kinematics.bent import FLATTEST, UM, Bent, mm
-from adder.kinematics.fixed import halves, root, rounded, sine_cosine, whole
+from adder.kinematics.bent import FLATTEST, MOST, UM, Bent, mm
+from adder.kinematics.fixed import DEGREE, halves, root, rounded, sine_cosine, whole
 
 if sys.platform == "rp2":
     from adder.hal.scara_thumb import scara
@@ -82,6 +82,7 @@ class Scara(Bent):
 
     name = "SCARA"
     number = 3
+    constants = 14
     bend = staticmethod(scara)
 
     def __init__(self):
@@ -95,6 +96,18 @@ class Scara(Bent):
     def motors(self, axis):
         """X and Y move both arms."""
         return 3 if axis < 2 else 1 << axis
+
+    def bends(self, motor):
+        """The two at the shoulder."""
+        return motor < 2
+
+    def turns(self, axis):
+        """Theta and psi count in degrees."""
+        return axis < 2
+
+    def groups(self, axes):
+        """One after the other: X is theta, Y is psi."""
+        return [(axis,) for axis in range(3) if axes >> axis & 1]
 
     def configure(self, get):
         """Take the geometry from the settings: get(name, decimals) gives scaled integers. Sets `problem`."""
@@ -124,10 +137,10 @@ class Scara(Bent):
                 mm(scales[1] * 100),
             )
         tall = max(high, -low) + _MARGIN
-        if scales[2] * tall >= 10**8 << 19:
+        if scales[2] * tall >= MOST:
             self.problem = "M92 Z%s: should be at most %s for a height of %s mm" % (
                 mm(scales[2] * 100),
-                mm((10**10 << 19) // tall),
+                mm(MOST // tall * 100),
                 mm(high),
             )
         if self.problem:
@@ -143,9 +156,9 @@ class Scara(Bent):
         self._factors = factors
         self.motor_scales = array("i", scales)
         size = first + second + max(abs(shoulder[0]), abs(shoulder[1])) + _MARGIN
-        scale = min((10**8 << 19) // size, _SCALE_MOST)
+        scale = min(MOST // size, _SCALE_MOST)
         shift = 4
-        while shift and tall * (scales[2] << shift) * factors[2] >= (10**8 << 19) * 10**5:
+        while shift and tall * (scales[2] << shift) * factors[2] >= MOST * 10**5:
             shift -= 1
         self.scales = array(
             "i",
@@ -158,11 +171,11 @@ class Scara(Bent):
         k = self.k
 
         def length(units):
-            return rounded(units * scale * 4096, 10**8 << 1)
+            return rounded(units * scale * 4096, 10**8)
 
         a = length(first)
         b = length(second)
-        k[0] = 1
+        k[0] = 0
         k[1] = shift
         k[2] = length(shoulder[0])
         k[3] = length(shoulder[1])
@@ -176,6 +189,8 @@ class Scara(Bent):
             get("scara_psi_home", 5) + get("endstop_trim_y", 5),
             (high if get("home_to_max_z", 0) else low) + get("endstop_trim_z", 5),
         ]
+        self.signs = [1 if get("home_to_max_" + axis, 0) else -1 for axis in "xyz"]
+        self.travels = [450 * DEGREE, 450 * DEGREE, (high - low) * 5 // 4 + _MARGIN]
         if factors == [10**5] * 3:
             self.easy(shoulder[0], shoulder[1], outer, self._inner, low, high)
         else:
@@ -204,11 +219,10 @@ class Scara(Bent):
         x0, y0, _ = self._seen(here)
         if (x0 < 0) != (x < 0) and (y0 * (x - x0) < x0 * (y - y0)) == (x > x0):
             return "the way passes behind the shoulder"
-        if self._nearest(x0, y0, x, y) < (inner - _SLACK) ** 2:
-            return "the way passes %s mm from the shoulder, should be at least %s" % (
-                mm(root(self._nearest(x0, y0, x, y))),
-                mm(inner),
-            )
+        # From within the inner radius, where the arms may stand after homing, ways may lead out
+        nearest = root(self._nearest(x0, y0, x, y))
+        if nearest < min(inner, root(x0 * x0 + y0 * y0)) - _SLACK:
+            return "the way passes %s mm from the shoulder, should be at least %s" % (mm(nearest), mm(inner))
         return None
 
     def _nearest(self, x0, y0, x, y):
@@ -238,6 +252,10 @@ class Scara(Bent):
         )
         # sine = root(least) / (2 A B); 1 radian/s per mm/s is 57.2958 degrees
         return 2 * max(first, second) * 57_295_780 * 256 // (root(least) * 10) + 1
+
+    def home(self):
+        """After homing the arms stay where they are."""
+        return None
 
     def axes(self, motors):
         """Motor positions in 1/4096 step -> X Y Z of the tool, 10 nm."""

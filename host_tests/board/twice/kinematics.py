@@ -22,10 +22,10 @@ def between(low, high):
 def machine(name):
     values = {axis + "_" + end: 0 for axis in "xyz" for end in ("min", "max")}
     values["z_max"] = 30000000
-    values["home_to_max_z"] = 0
     steps = (80000, 100000, 53333, 160000, 400000)[rand(5)]
     for axis in "xyz":
         values["steps_per_mm_" + axis] = steps
+        values["home_to_max_" + axis] = rand(2)
         values["delta_angle_" + axis] = between(-3, 3)
         values["endstop_trim_" + axis] = between(-1, 1)
         values["scara_scale_" + axis] = 100000 if rand(3) else 99871
