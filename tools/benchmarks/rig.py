@@ -74,10 +74,10 @@ def diagnostics(twin: PrinterTwin) -> Status:
 
 
 def underruns(twin: PrinterTwin) -> int:
-    """Underruns since boot, as M122 tells."""
-    count = diagnostics(twin).number("underruns")
+    """How often steps were not ready in time since boot, as M122 tells. That moves were not there is no such case."""
+    count = diagnostics(twin).number("slicer")
     if count is None:
-        raise BenchError("M122 does not tell underruns")
+        raise BenchError("M122 does not tell underruns of the slicer")
     return int(count)
 
 

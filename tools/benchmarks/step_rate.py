@@ -55,7 +55,7 @@ class Bare:
         status = Status()
         for line in self.host.command("M122"):
             status.read(line)
-        return int(status.number("underruns") or 0)
+        return int(status.number("slicer") or 0)
 
     def rates(self, seconds: float) -> list[float]:
         """Steps a second of every motor, counted from now on."""
