@@ -168,6 +168,29 @@ def test_homing_a_corexy():
     assert not [hit for hit in corexy[0].hits.values() if hit.what == "refused"]
 
 
+DELTA = "M92 X80 Y80 Z80\nM203 X300 Y300 Z300\nM201 Z3000\n; kinematics 2\n"
+
+
+def test_a_deltas_towers():
+    text = "M302 P1\nG28\nG1 Z20 F6000\nG1 X60 Y20 E3 F3000\nG1 X-60 Y-20 F12000\nG28\nG1 X500"
+    run, _, figures = dry(text, settings=DELTA)
+    towers = [(124 * math.cos(math.radians(a)), 124 * math.sin(math.radians(a))) for a in (210, 330, 90)]
+
+    def heights(x, y):
+        return np.array([math.sqrt(250**2 - (x - tx) ** 2 - (y - ty) ** 2) for tx, ty in towers])
+
+    unit = np.array([120, 40]) / math.hypot(120, 40)
+    ends = [np.array(end) for end in ((60.0, 20.0), (-60.0, -20.0))]
+    rates = [np.abs(heights(*(end + unit * 1e-4)) - heights(*(end - unit * 1e-4))) / 2e-4 * 200 * 80 for end in ends]
+    reached = figures.tool_speed / 200
+    for axis, rate in zip(figures.axes[:3], np.max(rates, axis=0) * reached, strict=True):
+        if axis.step_rate_line == 5:
+            assert axis.step_rate == pytest.approx(rate, rel=0.01)
+    assert sum(axis.step_rate_line == 5 for axis in figures.axes) >= 2
+    assert {hit.lines[0] for hit in run.hits.values() if hit.what == "refused"} == {7}
+    assert figures.homing_s > 30 and run.printer.position_mm(2) == pytest.approx(250, abs=0.1)
+
+
 def test_after_homing_the_axes_are_where_the_settings_say():
     run, _, figures = dry("G28\nG1 X20 Y30 Z5 F3000\nG28 X\nG1 Z7")
     assert [run.printer.position_mm(axis) for axis in range(3)] == [0, 30, 7]

@@ -12,7 +12,7 @@ from adder.codes.table import ROWS
 from adder.command import EMPTY
 from adder.errors import Refused
 from adder.frame import UNIT
-from adder.hal.host import Hal, Restart
+from adder.hal.host import Hal
 from adder.printer import Printer
 from adder.settings import scaled
 from tools.twin.thermal import BED_120W, HOTEND_40W, ThermalModel
@@ -132,6 +132,8 @@ class DryPrinter(Printer):
         self.queue.put()
         try:
             self.codes.run(command)
+        except Exception as error:  # as the firmware's own loop does
+            self.halt("firmware failed: %r" % (error,))
         finally:
             self.queue.drop()
         return not self.halted
@@ -171,9 +173,6 @@ class DryPrinter(Printer):
         if reason:
             self._note("halt", reason)
         super().emergency_stop()
-
-    def restart(self):
-        raise Restart
 
     # Time
 

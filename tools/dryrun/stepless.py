@@ -23,7 +23,7 @@ UNIT_S = 64e-9
 _AT_ONCE = 8  # blocks that are taken together: look-ahead runs once for them
 # From the end of all moves to the next one's begin, measured on the emulated board: to notice the end and to refill,
 # for every line until there are enough to start with, and to make the first slices of a bent path
-_REST_US = 19_000
+_REST_US = 42_000
 _LINE_US = 500
 _BENT_US = 20_000
 
