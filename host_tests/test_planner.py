@@ -19,8 +19,8 @@ def reference(moves, limits, deviation_mm, classic):
         length = math.sqrt(sum(d * d for d in way[:3]))
         if length < abs(way[3]):
             if length > 0:
-                # The feedrate is along X Y Z; the path is measured along E. The ratio is a whole number there.
-                speed *= (round(abs(way[3]) * 1e5) // int(length * 1e5)) or 1
+                # The feedrate is along X Y Z; the path is measured along E
+                speed *= abs(way[3]) / length
             length = abs(way[3])
         unit = [d / length for d in way]
         for axis in range(4):
@@ -96,9 +96,11 @@ def test_entry_speeds_are_the_highest_allowed(seed, classic):
         # v2 has steps of 1/256, jerk speeds of 1/64 mm/s, unit vectors of 1/32768; near a reversal it rounds down
         assert got <= want * 1.02 + 0.1, (i, moves[i])
         assert got >= want * 0.98 - 0.3, (i, moves[i])
-        _, _, speed, accel = blocks[i]
-        assert bench.planner.blocks[i * BLOCK + 1] / 1e5 == pytest.approx(speed, rel=0.005)
-        assert bench.planner.blocks[i * BLOCK + 2] == pytest.approx(accel, rel=0.005, abs=1)
+        length, _, speed, accel = blocks[i]
+        near = 1e-5 + 5e-6 / length  # lengths are whole 10 nm
+        assert bench.planner.blocks[i * BLOCK] / 1e5 == pytest.approx(length, rel=1e-8, abs=5.001e-6)
+        assert bench.planner.blocks[i * BLOCK + 1] / 1e5 == pytest.approx(speed, rel=near, abs=1e-5)
+        assert bench.planner.blocks[i * BLOCK + 2] / 256 == pytest.approx(accel, rel=near)
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -15,7 +15,7 @@ def phases(block):
     """(duration s, speed at start, acceleration) of the block's phases, mm and s, from its planned speeds."""
     length = block["fields"][0] / 1e5
     nominal = block["fields"][1] / 1e5
-    accel = block["fields"][2]
+    accel = block["fields"][2] / 256
     v0 = math.sqrt(block["entry"] / 256)
     v1 = math.sqrt(block["leave"] / 256)
     peak = math.sqrt((v0 * v0 + v1 * v1) / 2 + accel * length)

@@ -129,8 +129,11 @@ def _ways(rec: ptr32, fr: ptr32, rq: ptr32) -> int:
 
 
 @micropython.viper
-def lane(rec: ptr32, fr: ptr32, pl: ptr32, blk: ptr32, rq: ptr32, lim: ptr32, line: ptr8, length: int) -> int:
+def lane(rec: ptr32, fr: ptr32, state, blocks, request, limits, line: ptr8, length: int) -> int:
     """1: the line was such a move and is in the planner, or there was nothing to move; it needs only its `ok`."""
+    # `plan` may be plain Python, so it gets arrays
+    pl = ptr32(state)
+    rq = ptr32(request)
     if rec[_ODD] != 0 or fr[_COLD] != 0 or fr[_ENABLED] != 15 or line[0] != 78 or pl[_FEED] == 0:
         return 0
     if pl[0] - pl[1] >= _CAPACITY or fr[_KINEMATICS] > 1 or fr[_MODES] & _INCH:
@@ -140,7 +143,7 @@ def lane(rec: ptr32, fr: ptr32, pl: ptr32, blk: ptr32, rq: ptr32, lim: ptr32, li
     if rec[_KEY] != _G1 and rec[_KEY] != _G0:
         return 0
     valued = rec[_VALUED]
-    far = int(_ways(rec, fr, rq))
+    far = int(_ways(rec, fr, request))
     if far < 0:
         return 0
     d = rq[3]
@@ -199,7 +202,7 @@ def lane(rec: ptr32, fr: ptr32, pl: ptr32, blk: ptr32, rq: ptr32, lim: ptr32, li
         if speed > _SPEED_MAX:
             speed = _SPEED_MAX
         rq[8] = speed
-        if int(plan(pl, blk, rq, lim)) > 1:
+        if int(plan(state, blocks, request, limits)) > 1:
             return 0
         if scaled != 0:
             fr[_FLOW_REST] = fr[_FLOW_NEXT]

@@ -10,22 +10,30 @@ ring stays as it is until much later, so that the slicer can hand back what it h
 The feedrate percentage acts on everything in the ring: each block keeps the speed that was asked for and the highest
 speed that the limits allow. Zero per cent is a hold: the speed goes down to rest as fast as the accelerations allow.
 
-Units, chosen so that everything fits 31 bits: length 10 nm; speed 10 nm/s; acceleration mm/s^2; squared speed
+`plan` adds a block: in adder/plan.py as plain Python, for the RP2040 in inline assembler (adder/hal/plan_thumb.py).
+
+Units, chosen so that everything fits 31 bits: length 10 nm; speed 10 nm/s; acceleration mm/s^2 / 256; squared speed
 (mm/s)^2 / 256 ("v2"), so at most 1448 mm/s; unit vectors 1/32768.
 """
 
+import sys
 from array import array
 
 import micropython
 from micropython import const
 
-from adder.fixmath import isqrt, muldiv
+from adder.fixmath import muldiv
+
+if sys.platform == "rp2":
+    from adder.hal.plan_thumb import plan
+else:
+    from adder.plan import plan
 
 # Fields of a block; adder/slicer.py reads the same layout.
 BLOCK_FIELDS = 16
 _LENGTH = const(0)  # 10 nm
 _SPEED = const(1)  # nominal, 10 nm/s
-_ACCEL = const(2)  # mm/s^2
+_ACCEL = const(2)  # mm/s^2 / 256
 _NOMINAL_V2 = const(3)
 _JUNCTION_V2 = const(4)  # what the corner at the entry allows
 _ENTRY_V2 = const(5)  # planned
@@ -53,16 +61,21 @@ _PREV_ACCEL = const(5)
 _SETTLED = const(6)  # blocks before this one have been through `look_ahead`
 _DIRTY = const(7)  # `look_ahead` is due
 _PREV_UNIT = const(8)  # 4 entries, signed
+_SLOWED = const(12)  # 1..4: the motor whose driver was too slow for a move; whoever tells it clears it
+_WANTED = const(13)  # steps/s that the move asked of it
 
 # A request, as `plan` reads it
-REQUEST_FIELDS = 16
+REQUEST_FIELDS = 32
 _R_DELTA = const(0)  # 4 axes, 10 nm
 _R_MOTOR = const(4)  # the same after linear kinematics
 _R_SPEED = const(8)  # 10 nm/s
-_R_ACCEL = const(9)
+_R_ACCEL = const(9)  # mm/s^2
 _R_LENGTH = const(10)  # from here on filled in by the planner
-_R_TOP = const(11)
+_R_TOP = const(11)  # 10 nm/s
 _R_UNIT = const(12)  # 4 entries
+_R_ASKED = const(16)  # speed along the path, 10 nm/s
+_R_ALLOWED = const(17)  # acceleration, mm/s^2 / 256
+_R_DEN = const(31)  # 100,000,000, a constant for the assembler
 
 # Limits
 LIMIT_FIELDS = 32
@@ -80,207 +93,7 @@ _L_PLANNED = const(28)  # 4 motors: steps of all blocks ever added, signed
 _V2_MAX = const(0x1FFFFFFF)
 _SPEED_MAX = const(0x0FFFFFFF)
 _V2_UNIT = const(39062500)  # (10 nm/s)^2 in a unit of v2
-_STEPS_MAX = const(200000)  # per block and motor: the slicer carries 12 fraction bits and a sign
-_SECONDS_MAX = const(6)  # at 100 %; ten times that at 10 %
 _DEN = const(100000000)  # 10 nm * steps per metre -> steps
-
-
-@micropython.viper
-def plan(pl: ptr32, blk: ptr32, rq: ptr32, lim: ptr32) -> int:
-    """Add the move in `rq` to the ring; the caller has made sure that there is room.
-
-    Returns 0 when the block was added, -1 when it makes no step (the fractions of steps are kept), or the number of
-    equal parts (2 or more) that it must be made in because it is too long for one block; then nothing was changed.
-    """
-    parts = int(_measure(rq, lim))
-    if parts != 1:
-        return parts
-    if int(_to_steps(pl, blk, rq, lim)) == 0:
-        return -1
-    junction = int(_junction(pl, blk, rq, lim))
-    _enter(pl, blk, rq, junction)
-    return 0
-
-
-@micropython.viper
-def _measure(rq: ptr32, lim: ptr32) -> int:
-    # Length, unit vector, and the speed and acceleration that every axis allows; returns the number of parts, -1: no
-    # way. Length: Euclidean over X Y Z, or E alone; scaled so that the squares fit.
-    big = 0
-    i = 0
-    while i < 3:
-        d = rq[i]
-        if d < 0:
-            d = 0 - d
-        if d > big:
-            big = d
-        i += 1
-    shift = 0
-    while (big >> shift) > 16383:
-        shift += 1
-    total = 0
-    i = 0
-    while i < 3:
-        d = rq[i]
-        if d < 0:
-            d = 0 - d
-        d = d >> shift
-        total += d * d
-        i += 1
-    length = int(isqrt(total)) << shift
-    speed = rq[_R_SPEED]
-    d = rq[3]
-    if d < 0:
-        d = 0 - d
-    if d > length:
-        # Mostly extrusion: the path is measured along E, the feedrate keeps its meaning on X Y Z where there is any.
-        if length > 0:
-            ratio = d // length
-            if ratio > 0x0FFFFFFF // speed:
-                speed = 0x0FFFFFFF
-            else:
-                speed = speed * ratio
-        length = d
-    rq[_R_SPEED] = speed
-    speed = _SPEED_MAX
-    if length == 0:
-        return -1
-
-    # Unit vector, and the limits of each axis
-    accel = rq[_R_ACCEL]
-    shift = 0
-    while (length >> shift) > 32767:
-        shift += 1
-    i = 0
-    while i < 4:
-        d = rq[i]
-        sign = 1
-        if d < 0:
-            d = 0 - d
-            sign = -1
-        u = ((d >> shift) << 15) // (length >> shift)
-        if u > 32768:
-            u = 32768
-        rq[_R_UNIT + i] = u * sign
-        if u > 3:
-            top = lim[_L_SPEED + i]
-            if i == 3 and total != 0 and lim[_L_FILAMENT] != 0 and lim[_L_FILAMENT] < top:
-                top = lim[_L_FILAMENT]
-            if ((speed >> 13) * u) >> 2 >= top:
-                speed = int(muldiv(top, 32768, u))
-            most = (lim[_L_ACCEL + i] << 13) // (u >> 2)
-            if accel > most:
-                accel = most
-        i += 1
-    if accel < 1:
-        accel = 1
-    if speed < 1:
-        speed = 1
-
-    # Too long for one block: in time, or in steps
-    i = rq[_R_SPEED]
-    if i > speed:
-        i = speed
-    parts = length // i // _SECONDS_MAX + 1
-    i = 0
-    while i < 4:
-        d = rq[_R_MOTOR + i]
-        if d < 0:
-            d = 0 - d
-        steps = int(muldiv(d, lim[_L_STEPS_MM + i], _DEN))
-        u = steps // _STEPS_MAX + 1
-        if u > parts:
-            parts = u
-        # A driver takes only so many steps a second: steps / (length / speed) <= rate
-        top = lim[_L_STEP_RATE + i]
-        if steps > 0 and length // steps < 0x0FFFFFFF // top:
-            most = int(muldiv(length, top, steps))
-            if speed > most:
-                speed = most
-        i += 1
-    rq[_R_LENGTH] = length
-    rq[_R_TOP] = speed
-    rq[_R_ACCEL] = accel
-    return parts
-
-
-@micropython.viper
-def _to_steps(pl: ptr32, blk: ptr32, rq: ptr32, lim: ptr32) -> int:
-    # Steps, exactly: the remainders are carried from move to move, so nothing is ever lost. Returns 1 if there are any.
-    b = (pl[_HEAD] & _MASK) * _STRIDE
-    moved = 0
-    i = 0
-    while i < 4:
-        d = rq[_R_MOTOR + i]
-        scale = lim[_L_STEPS_MM + i]
-        rest = lim[_L_REST + i]
-        if d < 0:
-            d = 0 - d
-            steps = int(muldiv(d, scale, _DEN))
-            rest -= d * scale - steps * _DEN
-            steps = 0 - steps
-            if rest < 0:
-                rest += _DEN
-                steps -= 1
-        else:
-            steps = int(muldiv(d, scale, _DEN))
-            rest += d * scale - steps * _DEN
-            if rest >= _DEN:
-                rest -= _DEN
-                steps += 1
-        lim[_L_REST + i] = rest
-        lim[_L_PLANNED + i] += steps
-        blk[b + _STEPS + i] = steps
-        if steps != 0:
-            moved = 1
-        i += 1
-    return moved
-
-
-@micropython.viper
-def _junction(pl: ptr32, blk: ptr32, rq: ptr32, lim: ptr32) -> int:
-    # What the corner after the block before allows, v2
-    junction = _V2_MAX
-    kink = 0
-    s2 = 0
-    classic = lim[_L_CLASSIC]
-    i = 0
-    while i < 4:
-        d = rq[_R_UNIT + i] - pl[_PREV_UNIT + i]
-        if d != 0:
-            if d < 0:
-                d = 0 - d
-            v = d * (lim[_L_STEPS_MM + i] >> 10) >> 5
-            if v > kink:
-                kink = v
-            if classic != 0:
-                v = (lim[_L_JERK + i] << 15) // d
-                if v < 32768:
-                    v = v * v >> 4
-                    if v < junction:
-                        junction = v
-            else:
-                d = d >> 2
-                s2 += d * d
-        i += 1
-    blk[(pl[_HEAD] & _MASK) * _STRIDE + _KINK] = kink
-    if classic == 0:
-        # v^2 = a * deviation * c (1 + c) / s^2, with s and c the sine and cosine of half the turn (Marlin's rule after
-        # onehossshay, written with s so that small turns keep their precision). |difference of unit vectors| = 2 s.
-        s2 = s2 >> 2
-        most = rq[_R_ACCEL]
-        if pl[_PREV_ACCEL] < most:
-            most = pl[_PREV_ACCEL]
-        if s2 >= 1 << 26:
-            junction = 0
-        else:
-            c = int(isqrt((1 << 26) - s2))
-            k = int(muldiv(most, lim[_L_DEVIATION] << 5, 125))
-            if s2 > k >> 2:
-                v = int(muldiv(k, c * (8192 + c), s2))
-                if v < junction:
-                    junction = v
-    return junction
 
 
 @micropython.viper
@@ -297,43 +110,13 @@ def _pace(pl: ptr32, blk: ptr32, b: int):
         speed = blk[b + _TOP]
     blk[b + _SPEED] = speed
     nominal = _V2_MAX
-    if speed < 144800000:
+    if speed < 200000000:
         nominal = int(muldiv(speed, speed, _V2_UNIT))
+        if nominal > _V2_MAX:
+            nominal = _V2_MAX
         if nominal < 1 and percent != 0:
             nominal = 1
     blk[b + _NOMINAL_V2] = nominal
-
-
-@micropython.viper
-def _enter(pl: ptr32, blk: ptr32, rq: ptr32, junction: int):
-    # The block's other fields
-    length = rq[_R_LENGTH]
-    accel = rq[_R_ACCEL]
-    if length // 3125 + 1 > (1 << 25) // accel:
-        gain = _V2_MAX
-    else:
-        gain = int(muldiv(accel << 4, length, 3125))
-        if gain < 1:
-            gain = 1
-    head = pl[_HEAD]
-    b = (head & _MASK) * _STRIDE
-    blk[b + _LENGTH] = length
-    blk[b + _ACCEL] = accel
-    blk[b + _JUNCTION_V2] = junction
-    blk[b + _ENTRY_V2] = 0
-    blk[b + _GAIN_V2] = gain
-    blk[b + _EVENTS] = pl[_EVENT]
-    blk[b + _ASKED] = rq[_R_SPEED]
-    blk[b + _TOP] = rq[_R_TOP]
-    blk[b + _DONE] = 0
-    _pace(pl, blk, b)
-    i = 0
-    while i < 4:
-        pl[_PREV_UNIT + i] = rq[_R_UNIT + i]
-        i += 1
-    pl[_PREV_ACCEL] = accel
-    pl[_HEAD] = head + 1
-    pl[_DIRTY] = 1
 
 
 @micropython.viper
@@ -407,6 +190,7 @@ class Planner:
         self.blocks = array("i", [0] * (BLOCKS * BLOCK_FIELDS))
         self.state = array("i", [0] * STATE_FIELDS)
         self.request = array("i", [0] * REQUEST_FIELDS)
+        self.request[_R_DEN] = _DEN
         self.limits = array("i", [0] * LIMIT_FIELDS)
         for i in range(4):
             self.limits[_L_REST + i] = _DEN // 2  # so that steps round to nearest
@@ -430,7 +214,7 @@ class Planner:
         state[_DIRTY] = 0
 
     def add(self):
-        """Plan the move in `request`; see `plan`."""
+        """Plan the move in `request`; see `plan` in adder/plan.py."""
         return plan(self.state, self.blocks, self.request, self.limits)
 
     def set_feed(self, percent):

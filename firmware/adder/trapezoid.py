@@ -4,8 +4,8 @@ Called by the slicer when it takes a block; the speeds at both ends are final th
 should be (the feedrate percentage was lowered, or the motion is held) brakes first. `_reopen` is the way back: what is
 left of the block in work returns to the planner, to be sealed again under another feedrate.
 
-Units as in adder/planner.py: length 10 nm, speed 10 nm/s, acceleration mm/s^2, squared speed (mm/s)^2 / 256; durations
-in 64 ns; fractions of the block 2**-29.
+Units as in adder/planner.py: length 10 nm, speed 10 nm/s, acceleration mm/s^2 / 256, squared speed (mm/s)^2 / 256;
+durations in 64 ns; fractions of the block 2**-29.
 """
 
 import micropython
@@ -16,7 +16,7 @@ from adder.fixmath import muldiv, root29
 # Block, as in adder/planner.py
 _LENGTH = const(0)
 _SPEED = const(1)
-_ACCEL = const(2)
+_ACCEL = const(2)  # mm/s^2 / 256
 _NOMINAL_V2 = const(3)
 _ENTRY_V2 = const(5)
 _GAIN_V2 = const(6)
@@ -156,7 +156,7 @@ def _seal(st: ptr32, pl: ptr32, blk: ptr32):
     tail = pl[_TAIL]
     b = (tail & _MASK) * _STRIDE
     length = blk[b + _LENGTH]
-    accel = blk[b + _ACCEL] << 4
+    accel = blk[b + _ACCEL]
     entry = pl[_FIXED_V2]
     leave = 0
     if tail + 1 < pl[_HEAD]:
@@ -174,7 +174,7 @@ def _seal(st: ptr32, pl: ptr32, blk: ptr32):
             v1 = int(_speed(peak))
         up = length
         if entry - peak < blk[b + _GAIN_V2]:
-            up = int(muldiv(entry - peak, 3125, accel))
+            up = int(muldiv(entry - peak, 50000, accel))
     else:
         peak = (entry + leave + blk[b + _GAIN_V2]) >> 1
         if peak >= nominal:
@@ -184,10 +184,10 @@ def _seal(st: ptr32, pl: ptr32, blk: ptr32):
                 peak = 1
             v1 = int(_speed(peak))
         if peak > entry:
-            up = int(muldiv(peak - entry, 3125, accel))
+            up = int(muldiv(peak - entry, 50000, accel))
     down = 0
     if peak > leave:
-        down = int(muldiv(peak - leave, 3125, accel))
+        down = int(muldiv(peak - leave, 50000, accel))
     held = 0
     if pl[_FEED] == 0:
         # A hold: rest within this block, or no further than its end
@@ -265,8 +265,8 @@ def _reopen(st: ptr32, pl: ptr32, blk: ptr32):
     blk[b + _LENGTH] = length
     accel = blk[b + _ACCEL]
     gain = _V2_MAX
-    if length // 3125 + 1 <= (1 << 25) // accel:
-        gain = int(muldiv(accel << 4, length, 3125))
+    if length // 50000 + 1 <= (1 << 29) // accel:
+        gain = int(muldiv(accel, length, 50000))
         if gain < 1:
             gain = 1
     blk[b + _GAIN_V2] = gain

@@ -148,7 +148,7 @@ class Plan:
 
     def _phases(self, decided) -> None:
         """Accelerate, cruise, decelerate: durations, speeds at their beginnings, accelerations; rows of three."""
-        nominal, accel = decided[:, 0] / UNITS_MM, decided[:, 1]
+        nominal, accel = decided[:, 0] / UNITS_MM, decided[:, 1] / 256
         enter, leave = (np.minimum(np.sqrt(column / _V2), nominal) for column in decided[:, 2:].T)
         peak = np.minimum(np.sqrt((enter**2 + leave**2) / 2 + accel * self.length), nominal)
         peak = np.maximum(peak, np.maximum(enter, leave))

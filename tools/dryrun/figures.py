@@ -124,6 +124,7 @@ class Moves:
         self.ways = np.stack([self.dx, self.dy, self.dz, self.de], axis=1) / 1e5 if self.count else np.zeros((0, 4))
         self.ends = np.stack([self.x, self.y, self.z], axis=1) / 1e5 if self.count else np.zeros((0, 3))
         self.steps = np.stack([self.steps_x, self.steps_y, self.steps_z, self.steps_e], axis=1)
+        self.accel = self.accel / 256
         self.seconds = (self.up + self.cruise + self.down) * UNIT_S
         self.v0 = np.sqrt(self.entry_v2 * _V2)
         self.v2 = np.sqrt(self.leave_v2 * _V2)

@@ -30,7 +30,8 @@ _BENT_US = 20_000
 _FIXED_V2, _TAIL, _DIRTY, _FEED = planner._FIXED_V2, planner._TAIL, planner._DIRTY, planner._FEED
 _LENGTH, _SPEED, _ACCEL, _GAIN = planner._LENGTH, planner._SPEED, planner._ACCEL, planner._GAIN_V2
 _MASK, _STRIDE, _STEPS = planner._MASK, planner._STRIDE, planner._STEPS
-_R_SPEED, _R_ACCEL, _R_TOP = planner._R_SPEED, planner._R_ACCEL, planner._R_TOP
+_R_ACCEL, _R_TOP = planner._R_ACCEL, planner._R_TOP
+_R_ASKED, _R_ALLOWED = planner._R_ASKED, planner._R_ALLOWED
 _UP, _CRUISE, _DOWN = (trapezoid._PHASES + phase * trapezoid._STRIDE + trapezoid._P_TIME for phase in range(3))
 
 
@@ -145,7 +146,7 @@ class Stepless(Feeder):
             self._pending.append(
                 (self.line, self.kind, dx, dy, dz, de, position[0] + dx, position[1] + dy, position[2] + dz)
             )
-            if request[_R_ACCEL] < accel or request[_R_TOP] < request[_R_SPEED]:
+            if request[_R_ALLOWED] < accel << 8 or request[_R_TOP] < request[_R_ASKED]:
                 self._slowed(request, accel)
         return result
 
@@ -154,7 +155,7 @@ class Stepless(Feeder):
             return
         limits = self.planner.limits
         length = max(hypot(*request[0:3]), abs(request[3]))
-        speed = request[_R_SPEED] * self.planner.state[_FEED] / 100
+        speed = request[_R_ASKED] * self.planner.state[_FEED] / 100
         for axis in range(4):
             share = abs(request[axis]) / length
             asked, allowed = speed * share, limits[planner._L_SPEED + axis]
@@ -234,7 +235,8 @@ class Stepless(Feeder):
         tail = planner.state[_TAIL]
         waiting = [(at & _MASK) * _STRIDE for at in range(tail, tail + planner.waiting())]
         b = waiting[0]
-        length, speed, accel = sum(blk[at + _LENGTH] for at in waiting) / 1e5, blk[b + _SPEED] / 1e5, blk[b + _ACCEL]
+        length, speed = sum(blk[at + _LENGTH] for at in waiting) / 1e5, blk[b + _SPEED] / 1e5
+        accel = blk[b + _ACCEL] / 256
         steps = [sum(blk[at + _STEPS + motor] for at in waiting) for motor in range(4)]
         line, kind = self._pending[0][:2]
         dx, dy, dz, de = (sum(part[2 + axis] for part in self._pending) for axis in range(4))
@@ -251,7 +253,7 @@ class Stepless(Feeder):
         cruise = 0 if way < ramp else (way - ramp) / speed
         self.rows.extend((
             line, kind, round(up / UNIT_S), round(cruise / UNIT_S), 0, 0, 0,
-            blk[b + _GAIN], blk[b + _SPEED], accel, round(length * 1e5),
+            blk[b + _GAIN], blk[b + _SPEED], blk[b + _ACCEL], round(length * 1e5),
             dx, dy, dz, de, *(round(p - d * (1 - last)) for p, d in ((x, dx), (y, dy), (z, dz))), *steps,
         ))  # fmt: skip
         self.units += round((up + cruise) / UNIT_S)

@@ -1,4 +1,7 @@
-"""Inline assembler (ARMv6-M) behind `adder.fixmath`: the Cortex-M0+ has neither a long product nor a division."""
+"""Inline assembler (ARMv6-M) behind `adder.fixmath`: the Cortex-M0+ has neither a long product nor a division.
+
+The RP2040 has a divider of 32 bits; adder/hal/plan_thumb.py says who may use it.
+"""
 
 import micropython
 
@@ -22,8 +25,37 @@ def muldiv(r0, r1, r2):
     lsr(r4, r4, 16)
     add(r0, r0, r5)
     adc(r3, r4)
+    cmp(r3, 0)
+    bne(LONG)
+    mov(r3, 0xD0)
+    lsl(r3, r3, 24)
+    add(r3, 0x60)
+    str(r0, [r3, 0])
+    str(r2, [r3, 4])
+    nop()
+    nop()
+    nop()
+    nop()
+    nop()
+    nop()
+    nop()
+    nop()
+    ldr(r0, [r3, 16])
+    b(OUT)
+    label(LONG)
     # restoring division, one quotient bit a round: r3 = remainder, r0 = dividend out, quotient in
     mov(r5, 32)
+    lsr(r4, r2, 8)
+    label(ZEROS)
+    cmp(r3, r4)  # eight zeros of the quotient at once
+    bcs(BIT)
+    lsl(r3, r3, 8)
+    lsr(r1, r0, 24)
+    orr(r3, r1)
+    lsl(r0, r0, 8)
+    sub(r5, 8)
+    cmp(r5, 8)
+    bhi(ZEROS)
     label(BIT)
     add(r0, r0, r0)
     adc(r3, r3)
@@ -34,6 +66,7 @@ def muldiv(r0, r1, r2):
     label(LESS)
     sub(r5, 1)
     bne(BIT)
+    label(OUT)
 
 
 @micropython.asm_thumb
