@@ -75,6 +75,13 @@ def test_real_position_is_that_of_whole_steps(bench):
     assert b.say("M114 R\n")[0].startswith("X:10.00 ")
 
 
+def test_real_position_of_a_skewed_machine_with_more_flow(bench):
+    b = bench()
+    b.say("G28\nM852 I0.02 J-0.01 K0.005\nM221 S250\nM302 P1\nG92 E0\nG1 X100 Y80 Z10 E4 F3000\nM400\n")
+    assert abs(b.made[0] - 8000) > 50 and abs(b.made[3] - 930) <= 1
+    assert places(b.say("M114 R\n")[0])[0] == [100, 80, 10, 4]
+
+
 def test_position_in_detail(bench):
     b = bench()
     b.say("G28\nM302 P1\nG92 X-5\nG1 X10 Y20.5 Z-0 E-1.25 F6000\nM400\n")

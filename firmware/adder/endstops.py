@@ -203,5 +203,4 @@ def _of_motors(motion, c):
     request[8] = state[frame.FEEDRATE] = speed
     request[9] = state[frame.ACCEL_TRAVEL]
     if any(ways) and motion.queue():
-        for axis in range(3):
-            state[axis] += axes[axis]
+        motion.frame.advance(axes)

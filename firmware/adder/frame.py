@@ -396,6 +396,15 @@ class Frame:
             return state[E_BASE] * UNIT + state[E]
         return state[axis] - state[OFFSET + axis]
 
+    def values_at(self, drives, undone):
+        """Coordinates in G-code's frame, 10 nm, while the drives of X Y Z are there and E has `undone` still to make."""
+        state = self.state
+        copy = state[0:FIELDS]
+        drives_at(copy, drives)
+        values = [copy[axis] - state[OFFSET + axis] for axis in range(3)]
+        values.append(self.value(E) - to_gcode(state, undone))
+        return values
+
     def declare(self, axis, value):
         """G92: the position has this value (10 nm) in G-code's frame from now on.
 

@@ -245,11 +245,8 @@ class Motion:
             units = [planner.units(motor, steps[motor]) for motor in range(4)]
             self.kinematics.inverse(units)
         else:
-            units = list(self.kinematics.axes([steps[motor] << 12 for motor in range(3)])) + [0]
-        for axis in range(3):
-            units[axis] -= self.offset[axis]
-        units[E] = self.position_u(E) - planner.units(E, planner.planned(E) - steps[E])
-        return units
+            units = self.kinematics.axes([steps[motor] << 12 for motor in range(3)])
+        return self.frame.values_at(units[0:3], planner.units(E, planner.planned(E) - steps[E]))
 
     def set_position(self, axis, value):
         """G92: the end of the queue has this value (10 nm) in G-code's frame from now on. Nothing moves."""

@@ -110,7 +110,7 @@ def _detail(motion):
     real = motion.real_position_u()
     planned = [motion.position_u(axis) for axis in range(4)]
     yield "Logical:" + _axes(planned[:3])
-    yield "Raw:    " + _axes([planned[axis] + motion.offset[axis] for axis in range(3)])
+    yield "Raw:    " + _axes(motion.frame.state[0:3])
     yield "Stepper:" + "".join([" %s: %d" % ("XYZE"[motor], motion.steps(motor)) for motor in range(4)])
     yield "FromStp:" + _axes(real)
     yield "Diff:   " + _axes([real[axis] - planned[axis] for axis in range(4)])
