@@ -19,7 +19,13 @@ BUSY = {
     "a drain": (MOVE, "M400", 0.5),
     "a full queue": (["M104 S200"], "\n".join(["G91"] + ["G1 X1 Y1 F600"] * 60 + ["M400"]), 1.0),
 }
-FORMS = ["M112", "m112", "N7 M112*99", "M112 ; help", "M112\r"]
+FORMS = ["M112", "m112", "N7 M112*99", "M112 ; help", "M112\r", "  N1  M112", "N12M112", "M112X"]
+# M112 that is no command of its line's beginning, or none at all: the firmware alone decides
+LOOKALIKES = [
+    "M117 M112", "; M112", "M118 stop with M112", "M1120", "(M112)", "M112.1", "M11 2", "MM112", "M1 12", "G4 P1 ;M112",
+    "N3 G1 X1 M112*1", "X M112", "N5", "M112" * 3, "N5 N6 M112", "M0112", "m117 m112 ", "%s M112" % ("x" * 300), "M11",
+    "2", "M-112", "NM112", "\x00M112", "M112\x00", "m 112",
+]
 
 
 def last_steps(twin):
@@ -107,6 +113,39 @@ def test_m112_in_every_form(form):
         twin.send(form)
         assert twin.host.wait_for(HALTED, 0.5)[-1] == HALTED
         assert not twin.heater_on("hotend")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_m112_stops_the_motors_with_its_last_byte(form):
+    """Not only when the firmware gets round to it."""
+    with printer() as twin:
+        twin.stream(["G91", "M302 P1", "G1 X90 Y60 E5 F9000"])
+        twin.run(0.7)
+        assert twin.now - last_steps(twin) < 0.001
+        twin.send(form)
+        twin.run(0.1)
+        assert last_steps(twin) - twin.board.usb.last_out * CYCLE_S < 50e-6
+        assert HALTED in [line.text for line in twin.host.log]
+
+
+def test_what_stops_the_motors_also_halts_the_printer():
+    """The interrupt that stops the motors and the firmware that reads the lines agree on what M112 is."""
+    twin = None
+    for line in LOOKALIKES:
+        if twin is None:
+            twin = printer()
+            twin.stream(["G91", "G1 X2000 F1200"])
+            twin.run(0.5)
+        twin.host.flush()
+        twin.send(line)
+        halted = HALTED in twin.run(0.3)
+        moving = twin.now - last_steps(twin) < 0.01
+        assert halted != moving, line
+        if halted:
+            twin.close()
+            twin = None
+    if twin:
+        twin.close()
 
 
 @pytest.mark.parametrize("line", ["M117 M112", "; M112", "M118 stop with M112", "M1120", "(M112)"])

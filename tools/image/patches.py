@@ -13,6 +13,7 @@ def apply(tree):
     _change(tree / "shared/tinyusb/mp_usbd_cdc.c", _take_packets_whole)
     _change(tree / "ports/rp2/mphalport.c", _look_into_the_ring_first)
     _change(tree / "ports/rp2/modrp2.c", _receive_lines)
+    _change(tree / "shared/tinyusb/mp_usbd.c", _stop_on_arrival)
 
 
 def _change(path, function):
@@ -212,4 +213,60 @@ static mp_obj_t rp2_receive(mp_obj_t buffer_in, mp_obj_t timeout_in) {
     }
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(rp2_receive_obj, rp2_receive);
+"""
+
+
+def _stop_on_arrival(text):
+    """M112 stops the step streams within the interrupt that its bytes come with.
+
+    Whatever runs then (a garbage collection, the slicer) would hold up the firmware, which takes the same line as ever
+    and does all the rest. So this must know M112 only where the firmware does (adder/link.py): as the command of a
+    line, behind a number if there is one, and not while Ctrl-C is allowed, for then nothing moves.
+    """
+    place = "extern void __real_dcd_event_handler"
+    call = "    __real_dcd_event_handler(event, in_isr);\n"
+    if text.count(place) != 1 or text.count(call) != 1 or "stop_on_arrival" in text:
+        return text
+    return text.replace(call, "    stop_on_arrival(event);\n" + call).replace(place, _STOP + place)
+
+
+_STOP = """\
+#include "hardware/structs/pio.h"
+#include "hardware/structs/usb.h"
+#include "shared/runtime/interrupt_char.h"
+
+// Where in its line the next byte is; from COMMAND on so many bytes of the word have come
+enum { BEGINS, NUMBER, SPACE, COMMAND, WHOLE = COMMAND + 4, PAST };
+
+static void look_for_stop(const volatile uint8_t *bytes, uint32_t count) {
+    static uint8_t place = BEGINS;
+    for (; count; --count) {
+        uint8_t c = *bytes++;
+        if (place == WHOLE && c != '.' && !(c >= '0' && c <= '9') && mp_interrupt_char < 0) {
+            pio0_hw->ctrl = 0;
+        }
+        if (c == '\\n') {
+            place = BEGINS;
+        } else if (place >= COMMAND) {
+            place = place < WHOLE && c == "M112"[place - COMMAND] ? place + 1 : PAST;
+        } else if (c == 'M' || c == 'm') {
+            place = COMMAND + 1;
+        } else if (c == ' ') {
+            place = place == NUMBER ? SPACE : place;
+        } else if (place == BEGINS && (c == 'N' || c == 'n')) {
+            place = NUMBER;
+        } else if (place != NUMBER || c < '0' || c > '9') {
+            place = PAST;
+        }
+    }
+}
+
+static void stop_on_arrival(const dcd_event_t *event) {
+    // One packet each time; where the endpoint's buffer lies, its register says
+    if (event->event_id == DCD_EVENT_XFER_COMPLETE && event->xfer_complete.ep_addr == USBD_CDC_EP_OUT) {
+        uint32_t at = usb_dpram->ep_ctrl[USBD_CDC_EP_OUT - 1].out & 0xffc0;
+        look_for_stop((const volatile uint8_t *)usb_dpram + at, event->xfer_complete.len);
+    }
+}
+
 """
