@@ -9,9 +9,9 @@ from adder.planner import Planner
 from adder.slicer import SLICES, Slicer
 
 AHEAD_US = 200_000  # motion that is kept ready in the step driver
-START_BLOCKS = 16  # start when so many blocks wait,
+START_BLOCKS = 40  # start when so many blocks wait,
 START_MS = 60  # or the first one has waited so long
-KEEP_BLOCKS = 8  # left to the planner while more than
+KEEP_BLOCKS = 24  # left to the planner while more than
 LOW_US = 50_000  # of steps are ready: a block that is sealed as the last one ends at rest
 READY_US = 60_000  # motion starts with so much ready, or all there is
 PIECE = 8  # slices made before somebody looks at the clock
