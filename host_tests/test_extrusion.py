@@ -148,6 +148,20 @@ def test_flow_and_diameter_may_change_at_any_time(events):
         roll.check()
 
 
+@pytest.mark.parametrize("diameter", [0, 1750])
+def test_moves_that_were_dropped_leave_nothing_behind(diameter):
+    roll = Roll()
+    roll.diameter(diameter)
+    for _ in range(2000):
+        roll.frame.state[FLOW_PERCENT] = 99
+        roll.move(1, taken=False)
+        roll.frame.state[FLOW_PERCENT] = 100
+        roll.move(3)
+        roll.frame.state[FLOW_PERCENT] = 99
+        roll.move(1)
+    roll.check()
+
+
 @pytest.mark.parametrize("diameter", [1000, 1128, 1750, 2850, 30_000])
 def test_one_move_of_a_cubic_metre_less_a_little(diameter):
     roll = Roll()

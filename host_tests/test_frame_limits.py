@@ -55,6 +55,18 @@ def test_the_move_that_was_lost_without_a_word(bench, numbers):
     assert any(line.startswith("X:-9000.00 Y:-9000.00") for line in written), "the position stays"
 
 
+@pytest.mark.parametrize("numbers", [False, True])
+def test_a_motor_from_one_end_to_the_other(bench, numbers):
+    """Both ends are allowed; the way between them is 16 m for each axis and 32 m for A."""
+    b = bench(kinematics=1)
+    state = b.printer.motion.frame.state
+    state[0] = state[1] = -800_000_000  # as after eight metres of travel
+    texts = ["M302 P1", "G1 E0.1", "G1 X8000 Y8000 F60000", "G1 X-8000 Y-7999.5", "M400"]
+    written = b.say(b"".join(numbered(n, t) if numbers else t.encode() + b"\n" for n, t in enumerate(texts, 1)))
+    assert [line for line in written if "within 10 m" in line] == ["echo:X8000 Y8000: a move must stay within 10 m"]
+    assert b.made[:2] == [40, -40]
+
+
 def test_filament_beyond_10_m(bench):
     b = bench()
     assert "within 10 m" in b.say("M302 P1\nG1 E10800\n")[1]

@@ -91,7 +91,7 @@ def test_ends_are_exact_and_the_inverse_too(factors, places):
         assert list(fr.state[0:3]) == list(place), "back and forth is the same place"
 
 
-@pytest.mark.parametrize("value", [0, 1, -1, 499, 500_000_000, -(2**30) + 1, 2**30 - 1])
+@pytest.mark.parametrize("value", [0, 1, -1, 4, 6, 499, 500_000_000, -(2**30) + 1, 2**30 - 1])
 @pytest.mark.parametrize("part", [0, 1, -1, 100_000_000, -110_000_000, 999])
 def test_shares_are_rounded_to_nearest(value, part):
     exact = Fraction(value * part, 10**9)
