@@ -88,8 +88,8 @@ class Feeder:
 
     def busy(self):
         """Moves are queued or being made."""
-        # In this order: between the two the timer may start the streams with the last block there is
-        return not self.slicer.idle() or self.running
+        # In this order: while this looks the timer may take the last block there is, and then start the streams
+        return not self.slicer.idle() or self._ready_us > 0 or self.running
 
     def ahead_us(self):
         """Motion left in the step driver."""
@@ -110,7 +110,7 @@ class Feeder:
             braked = self._braked
             self._braked = None
             braked()
-        elif not self.slicer.idle():
+        elif self._ready_us or not self.slicer.idle():
             self._consider_start()
         elif self._events:
             self._run_events(self._event_number)
@@ -121,6 +121,7 @@ class Feeder:
             self._waiting_since = now
         if (
             self.flush
+            or self._ready_us
             or self.planner.waiting() >= START_BLOCKS
             or self.hal.ticks_diff(now, self._waiting_since) >= START_MS
         ):
