@@ -315,7 +315,7 @@ def test_speed_is_even_and_bends_no_harder_than_the_acceleration(bench, case):
     b = bench("G1 X60 Y70 F12000", "M204 S%d" % accel)
     for line in lines:
         if line == "classic":
-            b.printer.settings.set("classic_jerk", 1)
+            b.printer.settings.set("junction_deviation", 0)
         else:
             b.say(line + "\n")
     b.say("M400\n")
@@ -332,7 +332,7 @@ def test_speed_is_even_and_bends_no_harder_than_the_acceleration(bench, case):
 
 def test_very_small_jerk_makes_the_arc_slow_not_stopping(bench):
     b = bench("G1 X60 Y70 F12000")
-    b.printer.settings.set("classic_jerk", 1)
+    b.printer.settings.set("junction_deviation", 0)
     b.say("M205 X0.5 Y0.5\nM400\n")
     for edges in b.hal.streams.edges:
         edges.clear()

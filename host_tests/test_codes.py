@@ -611,6 +611,13 @@ def test_limits(p):
     refused(p, "M201 X500 Y0", "Y0", "1 to 50000 mm/s^2")
     refused(p, "M204 P500 T60000", "T60000")
     refused(p, "M205 X5 S-1", "S-1")
+    for line, value in (
+        ("M203 X0", "X0"), ("M203 E-5", "E-5"), ("M201 Z-1", "Z-1"), ("M205 X0", "X0"), ("M205 E-1", "E-1"),
+        ("M205 J-0.01", "J-0.01"), ("M92 X0", "X0"), ("M92 E-93", "E-93"), ("M205 J0.02 Y0", "Y0"),
+    ):
+        before = list(p.settings._values)
+        refused(p, line, value, "should be")
+        assert list(p.settings._values) == before
 
 
 def test_feedrate_in_the_wrong_unit_is_remarked(p):

@@ -147,3 +147,28 @@ def test_nothing_and_less_than_a_step_are_no_block():
     assert bench.planner.waiting() == 1
     bench.drain()
     assert bench.position(0) == 1
+
+
+def test_short_moves_are_stretched_as_the_motion_that_is_ready_runs_low():
+    for share, want in ((0, 2.0), (64, 2.0 + 18.0 / 4), (128, 11.0), (256, 20.0)):
+        bench = Bench(LIMITS)
+        bench.planner.set_shortest(20_000)
+        bench.planner.set_low(share)
+        bench.move(0.2, 0, 0, 0.01, 100, 3000)  # 2 ms
+        bench.move(20, 0, 0, 1, 100, 3000)  # longer than 20 ms
+        times = [bench.planner.blocks[at] / bench.planner.blocks[at + 1] * 1000 for at in (0, BLOCK)]
+        assert times == [pytest.approx(want, rel=1e-3), pytest.approx(200)]
+
+
+def test_the_driver_that_slows_a_move_is_named_once():
+    bench = Bench(LIMITS)
+    bench.planner.set_axis(1, 250 * 100_000, 2500, 512, 800_000, 100_000)
+    bench.move(10, 10, 0, 0, 100, 1000)
+    assert bench.planner.take_slowed() is None
+    bench.move(10, 10, 0, 0, 250, 1000)
+    bench.move(10, 10, 0, 0, 260, 1000)
+    motor, wanted, most = bench.planner.take_slowed()
+    assert (motor, most) == (1, 100_000)
+    assert wanted == pytest.approx(250 / math.sqrt(2) * 800, abs=2)
+    assert bench.planner.take_slowed() is None
+    assert bench.planner.blocks[BLOCK + 1] / 1e5 == pytest.approx(100_000 / 800 * math.sqrt(2), rel=1e-6)

@@ -31,7 +31,7 @@ OVER = 0.02  # how far a limit may be exceeded
 EDGE_STEPS = 0.75  # how far a motor may be from where it should be, steps
 STALL = 1.05  # times the time of the best plan, and
 STALL_S = 0.1  # for each time that motion begins
-CORNERS = {"none": ("M205 J0", 0), "deviation": ("M205 J0.05", 0.05), "jerk": (None, 0.013)}
+CORNERS = {"none": ("M205 J0.001", 0.001), "deviation": ("M205 J0.05", 0.05), "jerk": (None, 0.013)}
 AHEAD = 4  # lines sent before they are acknowledged
 NO_SHRINKING = (Phase.explicit, Phase.generate)
 
@@ -200,7 +200,7 @@ class Run:
     """A printer with fine steps and the limits of this file."""
 
     def __init__(self, corners="none", kinematics=0):
-        classic = {"classic_jerk": 1} if corners == "jerk" else {}
+        classic = {"junction_deviation": 0} if corners == "jerk" else {}
         scales = {"steps_per_mm_" + axis: int(scale * 1000) for axis, scale in SCALE.items()}
         self.bench = PrinterBench(kinematics=kinematics, **scales, **classic)
         self.bench.hal.streams.on_step = None  # nobody looks at switches

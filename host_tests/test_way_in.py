@@ -12,6 +12,7 @@ from adder.errors import Refused
 from adder.lane import lane
 from adder.link import Link
 from adder.planner import Planner
+from host_tests.printer_bench import PrinterBench
 
 UNIT = Decimal(100_000)
 NO = 0
@@ -182,3 +183,37 @@ def test_the_ordinary_way_refuses_what_the_short_one_leaves():
     for text in ("G1 X", "G1 X5 F0", "G1 X10001"):
         with pytest.raises(Refused):
             way.ordinary(text)
+
+
+def test_j_of_m205_chooses_the_rule_for_corners():
+    bench = PrinterBench()
+    bench.say("M17\n")
+    assert bench.say("M205 J0 X4 Y4\n") == ["ok"]
+    printed = [line[5:].strip() for line in bench.say("M503 S0\n") if "M205" in line]
+    corner = "G1 X50 Y50 F3000\nM400\nG1 X60 F6000\nG1 Y60\nM400\n"
+
+    def speeds():
+        blocks = bench.printer.motion.feeder.planner.blocks
+        for at in range(len(blocks)):
+            blocks[at] = 0
+        bench.say(corner)
+        return [(v2 / 256) ** 0.5 for v2 in blocks[4::16]]
+
+    assert any(abs(entry - 4) < 0.05 for entry in speeds())
+    assert bench.say("M205 J0.05\n") == ["ok"]
+    deviation = (2000 * 0.05 * 0.5**0.5 / (1 - 0.5**0.5)) ** 0.5  # a right angle: half of it has this cosine
+    assert any(abs(entry - deviation) < 0.05 for entry in speeds())
+    for line in printed:
+        assert bench.say(line + "\n") == ["ok"]
+    assert any(abs(entry - 4) < 0.05 for entry in speeds())
+
+
+def test_a_driver_that_cannot_follow_is_told_once():
+    bench = PrinterBench(steps_per_mm_x=400_000, max_feedrate_x=100_000)
+    bench.say("M17\n")
+    # Steps/s of X
+    bench.printer.motion.feeder.planner.limits[24] = 100_000
+    said = bench.say("G1 X20 F48000\nG1 X0\nG1 X20\nM400\n")
+    told = [line for line in said if line.startswith("echo:X: a move asks for")]
+    assert len(told) == 1
+    assert "asks for 320000 steps/s" in told[0] and "takes 100000" in told[0]

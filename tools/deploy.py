@@ -26,7 +26,8 @@ def without_words(source):
     """
     tree = ast.parse(source)
     for node in tree.body:
-        if isinstance(node, ast.Assign) and node.targets[0].id in ROW_WORDS and isinstance(node.value, ast.Tuple):
+        named = isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) in ROW_WORDS
+        if named and isinstance(node.value, ast.Tuple):
             for row in node.value.elts:
                 for column in ROW_WORDS[node.targets[0].id]:
                     row.elts[column] = ast.Constant("")

@@ -66,7 +66,7 @@ class Arcs:
         self._accel = [get("max_acceleration_" + axis, 0) for axis in "xyze"]
         self._deviation_mm = 0.0
         self._jerk = 0.0  # mm/s
-        if get("classic_jerk", 0):
+        if not get("junction_deviation", 3):
             self._jerk = min(get("jerk_x", 3), get("jerk_y", 3)) / 1000
         else:
             self._deviation_mm = get("junction_deviation", 3) / 1000

@@ -171,7 +171,9 @@ class Motion:
                 state[frame.HIGH + axis] = high
         self.frame.configure(get)
         planner.set_filament_speed(self.frame.filament_speed)
-        planner.set_junction(get("junction_deviation", 3), get("classic_jerk", 0))
+        deviation_um = get("junction_deviation", 3)
+        planner.set_junction(deviation_um, deviation_um == 0)
+        planner.set_shortest(get("min_segment_us", 0))
         self.soft_endstops = get("soft_endstops", 0)
         self.feeder.set_invert(
             [drivers[axis].invert_dir != bool(get("invert_dir_" + _LOWER[axis], 0)) for axis in range(4)]
@@ -488,6 +490,16 @@ class Motion:
                 if self.kinematics.motors(axis) & axes:
                     self.homed &= ~(1 << axis)
         self.last_activity_ms = self.hal.ticks_ms()
+
+    def check_drivers(self):
+        """Say which motor's driver could not follow a move."""
+        slowed = self.feeder.planner.take_slowed()
+        if slowed:
+            motor, wanted, most = slowed
+            self._remark(
+                "%s: a move asks for %d steps/s and is made slower, the driver takes %d" % (AXES[motor], wanted, most),
+                1 << 16 + motor,
+            )
 
     def check_cold(self):
         """Take over whether the hotend is too cold to extrude."""

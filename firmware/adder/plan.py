@@ -38,11 +38,14 @@ _DIRTY = const(7)
 _PREV_UNIT = const(8)
 _SLOWED = const(12)
 _WANTED = const(13)
+_LOW = const(14)
+_SHORTEST = const(15)
 
 _V2_MAX = const(0x1FFFFFFF)
 _SPEED_MAX = const(0x0FFFFFFF)
 _ACCEL_MAX = const(1 << 21)
 _V2_UNIT = const(39062500)  # (10 nm/s)^2 in a unit of v2
+_SECOND = const(1000000)  # us
 _GAIN = const(50000)  # 10 nm * mm/s^2 / 256, twice, in a unit of v2
 _LONG = const(1 << 29)  # 5.4 m: longer ways are parted, so that squares and products fit
 _LONG_PARTS = const(8)
@@ -73,6 +76,14 @@ def plan(pl, blk, rq, lim):
     rq[_R_ASKED] = asked
     if not length:
         return -1
+    if pl[_LOW]:
+        # Moves come too slowly: short ones take longer the less there is to do, so that motion slows down and goes on
+        us = length * _SECOND // asked
+        if us < pl[_SHORTEST]:
+            us += (pl[_SHORTEST] - us) * pl[_LOW] >> 8
+            if us:
+                asked = min(asked, max(length * _SECOND // us, 1))
+                rq[_R_ASKED] = asked
 
     # Unit vector, and what every axis allows
     accel = min(rq[_R_ACCEL], _ACCEL_MAX) << 8

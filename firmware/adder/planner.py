@@ -63,6 +63,8 @@ _DIRTY = const(7)  # `look_ahead` is due
 _PREV_UNIT = const(8)  # 4 entries, signed
 _SLOWED = const(12)  # 1..4: the motor whose driver was too slow for a move; whoever tells it clears it
 _WANTED = const(13)  # steps/s that the move asked of it
+_LOW = const(14)  # how far the motion that is ready has run down: 0 enough, 256 nothing left
+_SHORTEST = const(15)  # shortest time of a move then, us
 
 # A request, as `plan` reads it
 REQUEST_FIELDS = 32
@@ -255,6 +257,22 @@ class Planner:
         """Junction deviation in um; `classic` selects the jerk limits instead."""
         self.limits[_L_DEVIATION] = deviation_um
         self.limits[_L_CLASSIC] = 1 if classic else 0
+
+    def set_shortest(self, us):
+        """Time that short moves are stretched to as the motion that is ready runs low (M205 B), us; 0: never."""
+        self.state[_SHORTEST] = us
+
+    def set_low(self, share):
+        """How far the motion that is ready has run down while it runs: 0 (enough) to 256 (nothing is left)."""
+        self.state[_LOW] = share
+
+    def take_slowed(self):
+        """Motor, steps/s asked of it, and steps/s that its driver takes, if a move since the last call was slowed."""
+        motor = self.state[_SLOWED] - 1
+        if motor < 0:
+            return None
+        self.state[_SLOWED] = 0
+        return motor, self.state[_WANTED], self.limits[_L_STEP_RATE + motor]
 
     def planned(self, motor):
         """Where the motor will be after all blocks, steps."""

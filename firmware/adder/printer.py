@@ -176,6 +176,7 @@ class Printer:
         if not self.halted:
             self.report.tick()
             self.motion.check_cold()
+            self.motion.check_drivers()
             if not self.queue.count:
                 self.motion.check_idle()
         if self._heard:

@@ -38,7 +38,7 @@ def m204(p, c):
 
 
 def m205(p, c):
-    """M205: lowest feedrates, segment time, junction deviation, jerk."""
+    """M205: lowest feedrates, segment time, corners: J by junction deviation, J0 by the jerk of X Y Z E."""
     _set_or_print(p, c, "M205")
 
 

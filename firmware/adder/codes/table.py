@@ -130,8 +130,8 @@ ROWS = (
         "settings",
         "m205",
         "Advanced motion settings",
-        "S=lowest print feedrate [mm/s]; T=lowest travel feedrate [mm/s]; B=shortest segment [us]; "
-        "J=junction deviation [mm]; X Y Z E=jerk [mm/s]; C=S-curve: time in which an acceleration rises [ms, 0 off]",
+        "S=lowest print feedrate [mm/s]; T=lowest travel feedrate [mm/s]; B=least time of a move [us]; "
+        "J=junction deviation [mm], 0: corners by jerk; X Y Z E=jerk [mm/s]; C=S-curve: time in which an acceleration rises [ms, 0 off]",
         "immediate",
     ),
     (

@@ -79,6 +79,8 @@ def state_of(slicer):
 
 for turn in range(36):
     planner, slicer = fresh()
+    planner.set_shortest(pick(0, 0, 20000, 1000000))
+    planner.set_low(pick(0, 1, 100, 256))
     sizes = pick((1000, 3000), (20000, 80000), (500000, 4000000), (30000000, 1000000000))
     for number in range(24):
         if planner.full():
