@@ -133,20 +133,24 @@ def _read_index(channel: int, base: int, mask: int) -> int:
 
 @micropython.viper
 def _free_words(rings: ptr32, motors: ptr32):
-    # rings: DMA channel and first address per motor
+    # rings: DMA channel and first address per motor. The index as in `_read_index`: a call would take longer than all.
+    block = _DMA
+    dma = ptr32(block << 20)
     i = 0
     while i < 4:
-        index = int(_read_index(rings[i * 2], rings[i * 2 + 1], _WORD_MASK))
+        index = ((dma[rings[i * 2] * 16] - rings[i * 2 + 1]) >> 2) & _WORD_MASK
         motors[i * 16 + 10] = _WORD_MASK - ((motors[i * 16 + 6] - index) & _WORD_MASK)
         i += 1
 
 
 @micropython.viper
 def _slices_ahead(rings: ptr32, slices: int) -> int:
+    block = _DMA
+    dma = ptr32(block << 20)
     least = _SLICE_MASK
     i = 0
     while i < 4:
-        index = int(_read_index(rings[i * 2], rings[i * 2 + 1], _SLICE_MASK))
+        index = ((dma[rings[i * 2] * 16] - rings[i * 2 + 1]) >> 2) & _SLICE_MASK
         ahead = (slices - index) & _SLICE_MASK
         if ahead == _SLICE_MASK:
             return -1  # the zero behind the last slice was read
