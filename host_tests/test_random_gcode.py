@@ -25,13 +25,15 @@ AXES = "XYZE"
 SCALE = {"x": Fraction("401.3"), "y": Fraction("399.37"), "z": Fraction(800), "e": Fraction("413.77")}
 SPEED = (110, 90, 9, 40)
 ACCELERATION = (900, 700, 150, 1100)
-JERK = (9, 7, Fraction("0.4"), 5)
+JERK = (9, 7, 0.4, 5)
 KINDS = {"print": 1000, "retract": 800, "travel": 1200}
 OVER = 0.02  # how far a limit may be exceeded
+FASTER = 1e-3  # than the best plan
 EDGE_STEPS = 0.75  # how far a motor may be from where it should be, steps
 STALL = 1.05  # times the time of the best plan, and
 STALL_S = 0.1  # for each time that motion begins
-CORNERS = {"none": ("M205 J0.001", 0.001), "deviation": ("M205 J0.05", 0.05), "jerk": (None, 0.013)}
+# How corners are taken: hardly any jump of speed, by junction deviation, by jerk; junction deviation and jerk
+CORNERS = {"none": (0, (0.01,) * 4), "deviation": (0.05, JERK), "jerk": (0, JERK)}
 AHEAD = 4  # lines sent before they are acknowledged
 NO_SHRINKING = (Phase.explicit, Phase.generate)
 
@@ -69,9 +71,10 @@ class Reader:
         getattr(self, "_" + code.lower())({letter: Fraction(value) for letter, value in words.items()})
 
     def limits(self):
+        deviation, jerk = CORNERS[self.corners]
         return Limits(
-            SPEED, ACCELERATION, tuple(float(scale) for scale in SCALE.values()), tuple(float(j) for j in JERK),
-            CORNERS[self.corners][1], self.corners == "jerk", kinds=dict(self.kinds), corexy=self.corexy,
+            SPEED, ACCELERATION, tuple(float(scale) for scale in SCALE.values()), jerk, deviation, not deviation,
+            kinds=dict(self.kinds), corexy=self.corexy,
         )  # fmt: skip
 
     def _g1(self, words):
@@ -121,9 +124,6 @@ class Reader:
     def _m204(self, words):
         for letter, kind in zip("PRT", KINDS, strict=True):
             self.kinds[kind] = int(words.get(letter, self.kinds[kind]))
-
-    def _m205(self, words):
-        self.corners = "none" if words["J"] == 0 else self.corners
 
     def motors(self, at=None):
         """Exact positions of the motors in steps."""
@@ -200,17 +200,19 @@ class Run:
     """A printer with fine steps and the limits of this file."""
 
     def __init__(self, corners="none", kinematics=0):
-        classic = {"junction_deviation": 0} if corners == "jerk" else {}
         scales = {"steps_per_mm_" + axis: int(scale * 1000) for axis, scale in SCALE.items()}
-        self.bench = PrinterBench(kinematics=kinematics, **scales, **classic)
+        self.bench = PrinterBench(kinematics=kinematics, **scales)
         self.bench.hal.streams.on_step = None  # nobody looks at switches
         self.reader = Reader(corners, bool(kinematics))
         self.say()
-        words = [" ".join("%s%s" % (a, float(v)) for a, v in zip(AXES, row, strict=True))
-                 for row in (SPEED, ACCELERATION, JERK)]  # fmt: skip
-        start = ["M302 P1", "M203 " + words[0], "M201 " + words[1], "M205 " + words[2]]
-        start.append("M204 " + " ".join("%s%d" % (letter, a) for letter, a in zip("PRT", KINDS.values(), strict=True)))
-        self.say(*start, CORNERS[corners][0] or "G90", "G1 F1500")
+        deviation, jerk = CORNERS[corners]
+        speed, acceleration, jerk, kinds = (
+            " ".join("%s%g" % pair for pair in zip(letters, row, strict=True))
+            for letters, row in ((AXES, SPEED), (AXES, ACCELERATION), (AXES, jerk), ("PRT", KINDS.values()))
+        )
+        # B0: moves are not made slower as they run out
+        self.say("M302 P1", "M203 " + speed, "M201 " + acceleration, "M204 " + kinds)
+        self.say("M205 J%g B0 %s" % (deviation, jerk), "G1 F1500")
 
     def say(self, *lines):
         """Send lines and wait until they have been dealt with."""
@@ -292,7 +294,7 @@ class Run:
                 model = np.concatenate([np.zeros(inner.start), fast.times[1:-1], [0.0]])
                 made, least, loose = stretches(passed, model, pairs[:, 0], pairs[:, 1])
                 early = least - made - loose
-                assert np.all(early <= 0.003 * least + 1e-5), "corners %s: %s s, at least %s s" % (
+                assert np.all(early <= FASTER * least + 1e-5), "corners %s: %s s, at least %s s" % (
                     pairs[np.argmax(early)], made[np.argmax(early)], least[np.argmax(early)],
                 )  # fmt: skip
         times = np.concatenate([edges[:, 0] for edges in self.edges])

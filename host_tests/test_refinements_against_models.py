@@ -23,7 +23,7 @@ LIMITS = Limits(
 )  # fmt: skip
 START = [
     "M302 P1", "M83", "G91", "M203 X200 Y200 Z12 E60", "M201 X3000 Y3000 Z200 E5000", "M204 P2000 R1500 T3000",
-    "M205 J0.013",
+    "M205 J0.013 B0",
 ]  # fmt: skip
 EDGE_STEPS = 0.3  # how far an edge may be off
 FLOOR_MM = 0.3 / 80  # of a swing: what steps make by themselves
