@@ -171,6 +171,7 @@ class Motion:
                 state[frame.HIGH + axis] = high
         self.frame.configure(get)
         planner.set_filament_speed(self.frame.filament_speed)
+        planner.set_advance(get("advance_k", 4))
         deviation_um = get("junction_deviation", 3)
         planner.set_junction(deviation_um, deviation_um == 0)
         planner.set_shortest(get("min_segment_us", 0))

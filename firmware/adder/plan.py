@@ -25,6 +25,7 @@ _L_JERK = const(8)
 _L_DEVIATION = const(12)
 _L_CLASSIC = const(13)
 _L_FILAMENT = const(14)
+_L_ADVANCE = const(15)
 _L_STEPS_MM = const(16)
 _L_REST = const(20)
 _L_STEP_RATE = const(24)
@@ -103,7 +104,10 @@ def plan(pl, blk, rq, lim):
             if axis == 3 and across and 0 < lim[_L_FILAMENT] < most:
                 most = lim[_L_FILAMENT]
             top = _limit(most, top, length, way)
-            accel = _limit(lim[_L_ACCEL + axis] << 8, accel, length, way)
+            most = lim[_L_ACCEL + axis] << 8
+            if axis == 3 and 0 < lim[_L_ADVANCE] < most and rq[3] > 0 and (rq[0] or rq[1]):
+                most = lim[_L_ADVANCE]
+            accel = _limit(most, accel, length, way)
         rq[_R_UNIT + axis] = u
 
     # Too long for one block, in time or in steps; and a driver takes only so many steps a second

@@ -87,6 +87,7 @@ _L_JERK = const(8)  # 4 axes, mm/s / 64
 _L_DEVIATION = const(12)  # um; junction deviation
 _L_CLASSIC = const(13)  # 1: classic jerk, 0: junction deviation
 _L_FILAMENT = const(14)  # highest speed of E along a path, 10 nm/s; 0: that of E alone
+_L_ADVANCE = const(15)  # highest acceleration of an E that is ahead (M900), mm/s^2 / 256; 0: that of E alone
 _L_STEPS_MM = const(16)  # 4 motors, steps per 1000 mm
 _L_REST = const(20)  # 4 motors: remainder of the conversion to steps, 0 .. 10**8 - 1
 _L_STEP_RATE = const(24)  # 4 motors: highest steps/s the driver takes
@@ -227,6 +228,23 @@ class Planner:
     def set_filament_speed(self, speed):
         """Highest speed of the filament while X, Y or Z moves too, 10 nm/s; 0: no such limit."""
         self.limits[_L_FILAMENT] = speed
+
+    def set_advance(self, k):
+        """M900, 0.1 ms: E is ahead by K times its own speed, so its own limits have to hold for both together.
+
+        While filament goes forward with X or Y, K * acceleration may take half of E's highest speed, and the way keeps
+        the rest. E's acceleration, when it turns within the 20 ms of adder/bend.py, is that of the way and
+        2 K / 20 ms as much again. After `set_axis` and `set_filament_speed`.
+        """
+        limits = self.limits
+        limits[_L_ADVANCE] = 0
+        if k:
+            fastest = limits[_L_SPEED + 3]
+            accel = min(fastest * 64 // (5 * k), (limits[_L_ACCEL + 3] << 8) * 100 // (100 + k))
+            limits[_L_ADVANCE] = max(accel, 1)
+            fastest = max(fastest - accel * k * 10 // 256, 1)
+            if not 0 < limits[_L_FILAMENT] < fastest:
+                limits[_L_FILAMENT] = fastest
 
     def held(self):
         """At 0 %, and at rest."""

@@ -55,6 +55,8 @@ def fresh():
             pick(20000, 250000, 480000, 4800000),
         )
     planner.set_junction(pick(0, 5, 13, 500), rand(2))
+    planner.set_filament_speed(pick(0, 0, 500000))
+    planner.set_advance(pick(0, 3, 500, 100000))
     return planner, Slicer(planner, Stream(pulse, pick(5, 25, 100), words, counts))
 
 
