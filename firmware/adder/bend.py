@@ -32,8 +32,10 @@ from adder.shapers import mean_delay
 from adder.slicer import _next
 
 if sys.platform == "rp2":
+    from adder.hal.bending_thumb import bend
     from adder.hal.slices_thumb import run
 else:
+    from adder.bending import bend
     from adder.slices import run
 
 # Planner state
@@ -42,7 +44,6 @@ _TAIL = const(1)
 _FEED = const(4)
 # Slicer state
 _PHASE = const(0)
-_WANT = const(7)
 _DT = const(8)
 _ADDED = const(11)
 _BUDGET = const(12)
@@ -59,7 +60,6 @@ _MOTORS = const(80)
 _M_AT = const(1)
 _M_LAST = const(2)
 _M_BASE = const(3)
-_M_COUNT = const(9)
 _M_FREE = const(10)
 _STRIDE = const(16)
 _SHIFT_LEFT = const(160)
@@ -67,10 +67,9 @@ _SHIFT_RATE = const(164)
 _ROOM = const(80)
 
 # State of the bending
-FIELDS = 112
-_KIND = const(0)  # 0 linear, 1 CoreXY whose axes are needed, 2 a function of its own
+FIELDS = 128
+_KIND = const(0)  # 0 linear, 1 CoreXY whose axes are needed, 2 a function of its own; 3: after it
 _FILTERS = const(1)
-_COUNT = const(2)  # samples in the ring, counts up
 _MASK = const(3)  # of the ring
 _DELAY = const(4)  # samples by which everything is delayed
 _SPAN = const(5)  # samples until the filters have settled
@@ -86,7 +85,7 @@ _ADVANCED = const(14)  # filament that goes forward with X or Y, 1/4096 step
 _E_BEFORE = const(15)
 _POS = const(16)  # X Y Z E, and what advance acts on
 _PATH = const(21)  # 4: where the path is
-_EXTRA = const(25)  # 4: what mesh and backlash add
+_EXTRA = const(25)  # 4: what backlash adds
 _X_SHAPER = const(29)  # number of impulses, then for each: whole and 1/4096 samples of delay, weight 2**-15
 _Y_SHAPER = const(45)
 _SUMS = const(61)  # 5: rests of the S-curve's sums
@@ -100,27 +99,82 @@ _G_DY = const(99)
 _G_NX = const(100)  # points
 _G_NY = const(101)
 _G_FADE = const(102)  # height at which it has faded out, 0 never
+_FAR_Z = const(103)  # Z is so many times _FAR further up than its position says
+_E_OUT = const(104)  # E after advance,
+_E_MOST = const(105)  # and the most that it may go in a slice
+_HEIGHT = const(106)  # what the mesh adds
 _SAMPLE = const(8)  # words per sample
 
 GRID_UNITS = 15625  # 1 ms
 ADVANCE_MS = 10  # speed of E is a mean over this time before and after the moment
+_JUMP = const(0x20000000)  # nothing but a position that wrapped around moves so far in a slice
+_FAR = const(0x3FFFF000)  # whole steps, as in adder/slicer.py
 
 _transform = None  # of a kinematics that is not linear: function(positions, constants)
 
 
 @micropython.viper
-def _follow(st: ptr32, bd: ptr32):
-    # Filament that the path has used since the last look
-    e = st[_MOTORS + 3 * _STRIDE + _M_AT]
-    if st[_ADVANCING] != 0:
-        bd[_ADVANCED] += e - bd[_E_BEFORE]
-    bd[_E_BEFORE] = e
+def _back(bd: ptr32, ring: ptr32, i: int, far: int):
+    # One of X Y Z E and what advance acts on: all that remembers its positions counts from `far` further on
+    bd[_MEANS + i] -= far
+    n = bd[_MASK] + 1 + bd[_SMOOTH]
+    while n > 0:
+        ring[i] -= far
+        i += _SAMPLE
+        n -= 1
 
 
 @micropython.viper
-def _path(st: ptr32, pl: ptr32, blk: ptr32, words: ptr32, counts: ptr32, bd: ptr32) -> int:
-    # The path's position at the end of the next slice, in AT. 0: there is none
+def _wrap(st: ptr32, bd: ptr32, ring: ptr32):
+    # Positions that the slicer has brought back from 2**30 (`_come_back`): so does whatever is remembered of them
+    i = 0
+    while i < 4:
+        d = bd[_PATH + i] - st[_MOTORS + i * _STRIDE + _M_BASE]
+        far = 0
+        if d > _JUMP:
+            far = _FAR
+        elif d < 0 - _JUMP:
+            far = 0 - _FAR
+        if far != 0:
+            bd[_PATH + i] -= far
+            bd[_B + i * _B_FIELDS + 3] -= far
+            if i == 3:
+                bd[_E_BEFORE] -= far
+                bd[_E_OUT] -= far
+            elif i == 2:
+                d = 1
+                if far < 0:
+                    d = -1
+                bd[_FAR_Z] += d
+            if bd[_FILTERS] != 0:
+                if bd[_KIND] == 1 and i < 2:
+                    far = far >> 1
+                    _back(bd, ring, 0, far)
+                    if i == 1:
+                        far = 0 - far
+                    _back(bd, ring, 1, far)
+                else:
+                    _back(bd, ring, i, far)
+        i += 1
+    if bd[_ADVANCED] >= _FAR:
+        bd[_ADVANCED] -= _FAR
+        if bd[_FILTERS] != 0:
+            _back(bd, ring, 4, _FAR)
+
+
+@micropython.viper
+def _path(st: ptr32, pl: ptr32, blk: ptr32, words: ptr32, counts: ptr32, bd: ptr32, ring: ptr32, code: int) -> int:
+    # The block in work has ended with `code` (0: there was none). Goes on to the path's position at the end of the next
+    # slice, in AT. 0: there is none
     while True:
+        if code == 1:
+            st[_END_SPEED] = 1
+            break
+        if code == 2:
+            st[_END_SPEED] = st[_FINAL_SPEED]
+            break
+        if code == 3 and st[_GRID] == 0 and st[_DT] != 0:
+            break
         if st[_PHASE] == 3:
             code = 0
             if st[_HELD] == 0:
@@ -144,18 +198,13 @@ def _path(st: ptr32, pl: ptr32, blk: ptr32, words: ptr32, counts: ptr32, bd: ptr
                 if st[_REST] > 0:
                     st[_REST] -= 1
                 return 1
+            _wrap(st, bd, ring)
         code = int(run(st, words, counts, 0))
         st[_REST] = bd[_SPAN]
-        if bd[_ADVANCE_GAIN] != 0:
-            _follow(st, bd)
-        if code == 1:
-            st[_END_SPEED] = 1
-            break
-        if code == 2:
-            st[_END_SPEED] = st[_FINAL_SPEED]
-            break
-        if code == 3 and st[_GRID] == 0 and st[_DT] != 0:
-            break
+        e = st[_MOTORS + 3 * _STRIDE + _M_AT]
+        if st[_ADVANCING] != 0:
+            bd[_ADVANCED] += e - bd[_E_BEFORE]
+        bd[_E_BEFORE] = e
     return 1
 
 
@@ -182,206 +231,20 @@ def _shift(st: ptr32):
 
 
 @micropython.viper
-def _average(bd: ptr32, ring: ptr32):
-    # S-curve: the mean of the last samples. The ring of raw samples lies behind that of the smooth ones.
-    n = bd[_SMOOTH]
-    at = bd[_SMOOTH_AT] + 1
-    if at >= n:
-        at = 0
-    bd[_SMOOTH_AT] = at
-    at = (bd[_MASK] + 1 + at) * _SAMPLE
+def _curve(st: ptr32, bd: ptr32, ring: ptr32, mesh: ptr32, at: ptr32, k: ptr32):
+    # With a kinematics of its own: the axes' positions are in POS, the motors' are to be in AT
     i = 0
-    while i < 5:
-        x = bd[_POS + i]
-        d = x - ring[at + i] + bd[_SUMS + i]
-        ring[at + i] = x
-        x = d // n
-        bd[_SUMS + i] = d - x * n
-        x += bd[_MEANS + i]
-        bd[_MEANS + i] = x
-        bd[_POS + i] = x
+    while i < 3:
+        at[i] = bd[_POS + i]
         i += 1
-
-
-@micropython.viper
-def _shaped(bd: ptr32, ring: ptr32, shaper: int, axis: int) -> int:
-    # Sum of delayed copies; all of them equal at rest, so it ends exactly
-    mask = bd[_MASK]
-    k = bd[_COUNT]
-    n = bd[shaper]
-    first = 0
-    total = 0
-    at = shaper + 1
-    while n > 0:
-        i = k - bd[at]
-        x = ring[(i & mask) * _SAMPLE + axis]
-        d = ring[((i - 1) & mask) * _SAMPLE + axis] - x
-        x += ((d >> 2) * bd[at + 1]) >> 10
-        if at == shaper + 1:
-            first = x
-            total = x
-        else:
-            d = x - first
-            x = bd[at + 2]
-            total += ((d >> 10) * x >> 5) + ((d & 1023) * x >> 15)
-        at += 3
-        n -= 1
-    return total
-
-
-@micropython.viper
-def _filter(bd: ptr32, ring: ptr32):
-    # POS: the newest sample of the path -> what the filters make of it
-    bd[_POS + 4] = bd[_ADVANCED]
-    if bd[_SMOOTH] != 0:
-        _average(bd, ring)
-    k = bd[_COUNT] + 1
-    bd[_COUNT] = k
-    mask = bd[_MASK]
-    at = (k & mask) * _SAMPLE
+    _transform(at, k)
     i = 0
-    while i < 5:
-        ring[at + i] = bd[_POS + i]
+    while i < 3:
+        bd[_POS + i] = at[i]
         i += 1
-    k -= bd[_DELAY]
-    at = (k & mask) * _SAMPLE
-    bd[_POS + 2] = ring[at + 2]
-    e = ring[at + 3]
-    x = bd[_ADVANCE_GAIN]
-    if x != 0:
-        i = bd[_ADVANCE_W]
-        d = ring[((k + i) & mask) * _SAMPLE + 4] - ring[((k - i) & mask) * _SAMPLE + 4]
-        e += (d * x) >> bd[_ADVANCE_SHIFT]
-    bd[_POS + 3] = e
-    if bd[_X_SHAPER] != 0:
-        bd[_POS] = int(_shaped(bd, ring, _X_SHAPER, 0))
-    else:
-        bd[_POS] = ring[at]
-    if bd[_Y_SHAPER] != 0:
-        bd[_POS + 1] = int(_shaped(bd, ring, _Y_SHAPER, 1))
-    else:
-        bd[_POS + 1] = ring[at + 1]
-
-
-@micropython.viper
-def _mesh(bd: ptr32, mesh: ptr32) -> int:
-    # Height of the bed under X Y, bilinear between the points, the edge's beyond them; faded out with height
-    x = (bd[_POS] - bd[_G_X0]) // bd[_G_DX]
-    y = (bd[_POS + 1] - bd[_G_Y0]) // bd[_G_DY]
-    n = bd[_G_NX]
-    if x < 0:
-        x = 0
-    if x >= (n - 1) << 12:
-        x = ((n - 1) << 12) - 1
-    if y < 0:
-        y = 0
-    if y >= (bd[_G_NY] - 1) << 12:
-        y = ((bd[_G_NY] - 1) << 12) - 1
-    at = (y >> 12) * n + (x >> 12)
-    x = x & 4095
-    y = y & 4095
-    z = mesh[at]
-    z += ((mesh[at + 1] - z) >> 3) * x >> 9
-    at += n
-    z2 = mesh[at]
-    z2 += ((mesh[at + 1] - z2) >> 3) * x >> 9
-    z += ((z2 - z) >> 3) * y >> 9
-    n = bd[_G_FADE]
-    if n != 0:
-        x = n - bd[_POS + 2]
-        if x <= 0:
-            return 0
-        if x < n:
-            z = (z >> 3) * (x // ((n >> 12) + 1)) >> 9
-    return z
-
-
-@micropython.viper
-def _turns(bd: ptr32):
-    # Backlash of every motor
-    bd[_BUSY] = 0
-    b = _B
-    i = 0
-    while i < 4:
-        way = bd[b]
-        if way != 0:
-            x = bd[_POS + i]
-            d = x - bd[b + 3]
-            bd[b + 3] = x
-            if d > 0:
-                bd[b + 5] = 0
-            elif d < 0:
-                bd[b + 5] = 0 - way
-                d = 0 - d
-            off = bd[b + 1]
-            left = bd[b + 5] - off
-            if left != 0:
-                most = bd[b + 2]
-                if bd[b + 4] != 0:
-                    most = ((d >> 4) * bd[b + 4] >> 8) + 1
-                    if d == 0:
-                        most = 0
-                else:
-                    bd[_BUSY] = 1
-                if left > most:
-                    left = most
-                elif left < 0 - most:
-                    left = 0 - most
-                off += left
-                bd[b + 1] = off
-            bd[_POS + i] = x + off
-            bd[_EXTRA + i] += off
-        b += _B_FIELDS
-        i += 1
-
-
-@micropython.viper
-def _bend(st: ptr32, bd: ptr32, ring: ptr32, mesh: ptr32, at: ptr32, k: ptr32):
-    # AT, the path's position -> AT, the motors' position
-    i = 0
-    m = _MOTORS + _M_AT
-    while i < 4:
-        x = st[m]
-        bd[_PATH + i] = x
-        bd[_POS + i] = x
-        bd[_EXTRA + i] = 0
-        m += _STRIDE
-        i += 1
-    kind = bd[_KIND]
-    if kind == 1:
-        x = bd[_POS]
-        i = bd[_POS + 1]
-        bd[_POS] = (x + i) >> 1
-        bd[_POS + 1] = (x - i) >> 1
-    if bd[_FILTERS] == 1:
-        _filter(bd, ring)
-    if bd[_MESH] != 0:
-        x = int(_mesh(bd, mesh))
-        bd[_POS + 2] += x
-        bd[_EXTRA + 2] = x
-    if kind == 1:
-        x = bd[_POS]
-        i = bd[_POS + 1]
-        bd[_POS] = x + i
-        bd[_POS + 1] = x - i
-    m = _MOTORS + _M_AT
-    if kind == 2:
-        i = 0
-        while i < 3:
-            at[i] = bd[_POS + i]
-            i += 1
-        _transform(at, k)
-        i = 0
-        while i < 3:
-            bd[_POS + i] = at[i]
-            i += 1
-    if bd[_BACKLASH] != 0:
-        _turns(bd)
-    i = 0
-    while i < 4:
-        st[m] = bd[_POS + i]
-        m += _STRIDE
-        i += 1
+    bd[_KIND] = 3
+    bend(st, bd, ring, mesh)
+    bd[_KIND] = 2
 
 
 @micropython.viper
@@ -398,11 +261,25 @@ def fill(
             if st[m] < _ROOM:
                 return slots - st[_SLOTS]
             m += _STRIDE
-        if int(_path(st, pl, blk, words, counts, bd)) == 0:
-            break
+        # Most slices lie within a block: they need no further call
+        code = 0
+        if st[_PHASE] != 3:
+            code = int(run(st, words, counts, 0))
+            st[_REST] = bd[_SPAN]
+            e = st[_MOTORS + 3 * _STRIDE + _M_AT]
+            if st[_ADVANCING] != 0:
+                bd[_ADVANCED] += e - bd[_E_BEFORE]
+            bd[_E_BEFORE] = e
+            st[_END_SPEED] = 1
+        if code != 1:
+            if int(_path(st, pl, blk, words, counts, bd, ring, code)) == 0:
+                break
         if st[_SHIFTED] != 0:
             _shift(st)
-        _bend(st, bd, ring, mesh, at, k)
+            st[_REST] = bd[_SPAN]
+        bend(st, bd, ring, mesh)
+        if bd[_KIND] == 2:
+            _curve(st, bd, ring, mesh, at, k)
         run(st, words, counts, 1)
     return slots - st[_SLOTS]
 
@@ -412,6 +289,7 @@ def _still(bd: ptr32, ring: ptr32):
     # The path has been where POS is for ever.
     bd[_ADVANCED] = 0
     bd[_E_BEFORE] = bd[_PATH + 3]
+    bd[_E_OUT] = bd[_PATH + 3]
     bd[_POS + 4] = 0
     i = 0
     while i < 5:
@@ -438,8 +316,11 @@ class Bend:
         self.active = False
         self.grid = 0  # duration of a slice on the grid, 64 ns units; 0: none is needed
 
-    def filters(self, smooth_ms, shaper_x, shaper_y, advance_s):
-        """S-curve time in ms (0 off), impulses (times, weights) of X and Y or None, advance in s (0 off)."""
+    def filters(self, smooth_ms, shaper_x, shaper_y, advance_s, e_most=0x3FFFFFFF):
+        """S-curve time in ms (0 off), impulses (times, weights) of X and Y or None, advance in s (0 off).
+
+        `e_most`: highest speed of an E that is ahead, 1/4096 step in a slice.
+        """
         state = self.state
         means = [0, 0]
         lasts = [0, 0]
@@ -480,6 +361,7 @@ class Bend:
             shift += 1
         state[_ADVANCE_GAIN] = round(gain)
         state[_ADVANCE_SHIFT] = shift
+        state[_E_MOST] = e_most
         self.grid = GRID_UNITS if on else 0
         size = 64
         while size < span + 4:
@@ -495,8 +377,9 @@ class Bend:
         state = self.state
         at = _B + _B_FIELDS * motor
         state[at] = way
-        state[at + 2] = max(rate, 1)
-        state[at + 4] = ratio
+        if way:  # else what is there goes away as it came
+            state[at + 2] = max(rate, 1)
+            state[at + 4] = ratio
         if state[at + 5]:
             state[at + 5] = -way
         state[_BACKLASH] = 1 if any([state[_B + _B_FIELDS * m] or state[_B + _B_FIELDS * m + 1] for m in range(4)]) else 0
@@ -542,30 +425,26 @@ class Bend:
     _corexy = False
 
     def settle(self, st):
-        """The path stands at the slicer's BASE and has done so for ever: AT and LAST follow."""
+        """The path stands at the slicer's BASE and has done so for ever: AT and LAST follow. No motor turns."""
         state = self.state
+        base = [st[_MOTORS + i * _STRIDE + _M_BASE] for i in range(4)]
         for i in range(4):
-            base = st[_MOTORS + i * _STRIDE + _M_BASE]
-            st[_MOTORS + i * _STRIDE + _M_AT] = base
-        filters = state[_FILTERS]
+            st[_MOTORS + i * _STRIDE + _M_AT] = base[i]
+        filters, backlash = state[_FILTERS], state[_BACKLASH]
         state[_FILTERS] = 2 if filters else 0
-        for i in range(4):
-            state[_B + _B_FIELDS * i + 3] = st[_MOTORS + i * _STRIDE + _M_AT]
-        kind = state[_KIND]
-        if kind == 1:
-            x, y = st[_MOTORS + _M_AT], st[_MOTORS + _STRIDE + _M_AT]
-            at = ((x + y) >> 1, (x - y) >> 1)
-        else:
-            at = (st[_MOTORS + _M_AT], st[_MOTORS + _STRIDE + _M_AT])
-        ring = (at[0], at[1], st[_MOTORS + 2 * _STRIDE + _M_AT], st[_MOTORS + 3 * _STRIDE + _M_AT])
-        _bend(st, state, self.ring, self.mesh, self.at, self.k)
+        state[_BACKLASH] = 2 if backlash else 0
+        bend(st, state, self.ring, self.mesh)
+        if state[_KIND] == 2:
+            _curve(st, state, self.ring, self.mesh, self.at, self.k)
+        state[_FILTERS], state[_BACKLASH] = filters, backlash
         for i in range(4):
             m = _MOTORS + i * _STRIDE
             st[m + _M_LAST] = st[m + _M_AT]
-        state[_FILTERS] = filters
         if filters:
+            if state[_KIND] == 1:
+                base[0], base[1] = (base[0] + base[1]) >> 1, (base[0] - base[1]) >> 1
             for i in range(4):
-                state[_POS + i] = ring[i]
+                state[_POS + i] = base[i]
             _still(state, self.ring)
 
     def follow(self, st):
@@ -578,8 +457,22 @@ class Bend:
         return self._bent is not None
 
     def extra(self, motor):
-        """What mesh and backlash add to a motor's position now, whole steps."""
-        return (self.state[_EXTRA + motor] + 2048) >> 12
+        """What mesh and backlash add to a motor's position now, whole steps.
+
+        With a kinematics that is not linear the mesh is not in it: it is part of the axes' position, see `height`.
+        """
+        extra = self.state[_EXTRA + motor]
+        if motor == 2 and not self._bent:
+            extra += self.state[_HEIGHT]
+        return (extra + 2048) >> 12
+
+    def height(self):
+        """What the mesh adds to Z now, whole steps of the blocks."""
+        return (self.state[_HEIGHT] + 2048) >> 12
+
+    def far_z(self, times):
+        """The slicer's Z is so many times 0x3FFFF steps lower than it really is."""
+        self.state[_FAR_Z] = times
 
     def fill(self, st, planner, stream):
         """See `fill`."""

@@ -39,18 +39,19 @@ def values(get):
     ]
     return (
         get("s_curve_ms", 0), shapers, get("advance_k", 4), lash,
-        get("backlash_correction", 2), get("backlash_smoothing", 2),
+        get("backlash_correction", 2), get("backlash_smoothing", 2), get("max_feedrate_e", 2),
     )
 
 
 def configure(bend, chosen):
     """Set up the filters and the backlash of `bend` (adder/bend.py); at rest."""
-    smooth_ms, shapers, advance, lash, correction, smoothing = chosen
+    smooth_ms, shapers, advance, lash, correction, smoothing, e_speed = chosen
     x, y = [
         shapers_of.impulses(kind, frequency / 100, damping / 1000) if kind and frequency else None
         for kind, frequency, damping in shapers
     ]
-    bend.filters(smooth_ms, x, y, advance / 10000)
+    e_most = e_speed * lash[3][1] * 4096 // 10**8 + 1  # in a slice of 1 ms
+    bend.filters(smooth_ms, x, y, advance / 10000, e_most)
     for motor in range(4):
         um, steps_m, accel = lash[motor]
         um = um * correction // 100

@@ -64,6 +64,7 @@ class Motion:
         self.clipped = 0  # moves that were shortened to the limits
         self.hotend = None  # set by the printer: refuses cold extrusion
         self.report = None  # function(text) for remarks to the host
+        self.held = False  # see `hold`
         self.stops = 0  # how often everything queued was dropped
         self._warned = 0
         self._feed_percent = 100
@@ -124,7 +125,7 @@ class Motion:
     @feed_percent.setter
     def feed_percent(self, percent):
         self._feed_percent = percent
-        if not self.feeder.braking:
+        if not (self.feeder.braking or self.held):
             self.feeder.set_feed(percent)
 
     # Settings
@@ -440,6 +441,18 @@ class Motion:
         """Run function(value) when the motion queued so far has been made."""
         self.feeder.at_move(function, value)
 
+    def hold(self):
+        """Come to rest within the acceleration limits and stay; what is queued waits for `resume`."""
+        self.held = True
+        if not self.feeder.braking:
+            self.feeder.set_feed(0)
+
+    def resume(self):
+        """Go on after `hold`."""
+        self.held = False
+        if not self.feeder.braking:
+            self.feeder.set_feed(self._feed_percent)
+
     def stop(self):
         """M410: come to rest within the acceleration limits and drop the queue; the position is known to the step."""
         self.stops += 1
@@ -449,6 +462,7 @@ class Motion:
 
     def _braked(self):
         self.take_back(self.feeder.abandon())
+        self.held = False
         self.retraction.forget_hop()
         self.feeder.set_feed(self._feed_percent)
 
@@ -458,6 +472,7 @@ class Motion:
         self.take_back(self.feeder.abandon())
         self.retraction.forget_hop()
         self.feeder.end_braking()
+        self.held = False
         self.feeder.set_feed(self._feed_percent)
 
     def wait_for_rest(self):

@@ -38,6 +38,7 @@ _FIXED_V2 = const(2)
 _FEED = const(4)
 _DIRTY = const(7)
 
+_BUSY = const(13)  # in the state of adder/bend.py: something is still being made up for
 # Slicer state, as in adder/slices.py
 _PHASE = const(0)
 _TIME = const(1)
@@ -81,7 +82,8 @@ _SHIFT_LEFT = const(160)  # 4 motors: babysteps still to make, 1/4096 step
 _SHIFT_RATE = const(164)  # 4 motors: at most so many a slice
 
 _ONE = const(0x20000000)
-_FAR = const(0x3FFFF000)  # whole steps
+_FAR = const(0x3FFFF000)  # whole steps,
+_FAR_STEPS = const(0x3FFFF)
 _SLICE_UNITS = const(15625)  # 1 ms
 _ROOM = const(80)
 # A corner may lie within a slice while it puts no edge more than 0.06 step off: change of speed * time / 8, with the
@@ -221,8 +223,9 @@ class Slicer:
         self._settle()
 
     def _settle(self):
-        if self.bend and self.bend.active:
-            self.bend.settle(self.state)
+        bend = self.bend
+        if bend:
+            bend.settle(self.state)
 
     def shift(self, motor, steps, rate):
         """Babysteps: move the motor by `steps` over and above the path, `rate` / 4096 of a step in a slice at most."""
@@ -249,6 +252,8 @@ class Slicer:
         """Nothing is in work and nothing is waiting."""
         state = self.state
         if state[_PHASE] != 3 or state[_DT] or state[_HELD] or state[_REST] or state[_SHIFTED]:
+            return False
+        if self.bend and self.bend.state[_BUSY]:
             return False
         return self._planner.waiting() == 0
 
@@ -297,6 +302,8 @@ class Slicer:
             if i < 3 and self.bend and self.bend.curved() and abs(steps[i]) < 0x40000:
                 place = steps[i] << 12  # where it really is: that counts
             motors[m + _M_BASE] = motors[m + _M_AT] = motors[m + _M_LAST] = place
+            if i == 2 and self.bend:
+                self.bend.far_z((steps[i] - (place >> 12)) // _FAR_STEPS)
         self._settle()
         for i in range(4):
             m = i * 16
@@ -326,5 +333,7 @@ class Slicer:
 
 
 def _wrapped(steps):
-    # Steps as a position in 1/4096, within 2**30
-    return ((steps + 0x20000) & 0x3FFFF) - 0x20000 << 12
+    # Steps as a position in 1/4096 within 2**30, as `_come_back` would have left it
+    if steps < 0:
+        return -(-steps % _FAR_STEPS << 12)
+    return steps % _FAR_STEPS << 12

@@ -6,7 +6,7 @@ from tools.paths import BOARDS, FIRMWARE
 OPTIMISATION = 1
 BOARD_MODULE = "_board"
 # The assembler in adder/hal takes its place on this chip; native code that is frozen takes RAM.
-ELSEWHERE = ("adder/slices.py", "adder/plan.py")
+ELSEWHERE = ("adder/bending.py", "adder/plan.py", "adder/slices.py")
 
 
 def modules():

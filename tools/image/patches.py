@@ -58,7 +58,9 @@ def _time_collections(text):
 
 
 # Modules whose native code runs so seldom that it may lie in flash
-SELDOM = ("command", "frame", "heat", "heatguard", "kinematics_bent", "output", "pid", "thermistor")
+SELDOM = (
+    "command", "correction", "filament", "frame", "heat", "heatguard", "kinematics_bent", "output", "pid", "thermistor",
+)
 
 
 def _place_native_code(text):
