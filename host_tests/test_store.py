@@ -24,7 +24,7 @@ class Files(dict):
 
 class _MemoryFile:
     def __init__(self, files, path):
-        self.files, self.path = files, path
+        self.files, self.path, self.at = files, path, 0
 
     def __enter__(self):
         return self
@@ -32,9 +32,10 @@ class _MemoryFile:
     def __exit__(self, *exc_info):
         pass
 
-    def read(self, size=-1):
-        data = self.files[self.path]
-        return data if size < 0 else data[:size]
+    def read(self, size):
+        data = self.files[self.path][self.at : self.at + size]
+        self.at += size
+        return data
 
     def write(self, data):
         self.files[self.path] = bytes(data)

@@ -20,6 +20,7 @@ _NAMES = ("a", "b")
 _MARK = b"adder-settings "
 # A file that is longer is not ours; reading it would only fill the memory.
 _LONGEST = 16384
+_PIECE = 1024
 _NO_FILE = -2  # instead of a generation
 _NONE = -1
 _ENOENT = 2
@@ -76,7 +77,7 @@ class Store:
             with self._open(target.path, "wb") as stream:
                 stream.write(data)
             with self._open(target.path, "rb") as stream:
-                same = stream.read(_LONGEST + 1) == data
+                same = _all(stream) == data
         except OSError as error:
             full = error.errno == _ENOSPC
             problem = "the file system is full" if full else "error %s" % error.errno
@@ -100,6 +101,17 @@ class Store:
         return newest, files
 
 
+def _all(stream):
+    # What is in a file, up to a byte too many; in pieces, for there may be no room for the longest file at once
+    data = b""
+    while len(data) <= _LONGEST:
+        piece = stream.read(min(_PIECE, _LONGEST + 1 - len(data)))
+        if not piece:
+            break
+        data += piece
+    return data
+
+
 class _File:
     """One file: `text` or None, `generation` or _NONE or _NO_FILE, `problem` one line or None."""
 
@@ -111,7 +123,7 @@ class _File:
         self.problem = None
         try:
             with opener(path, "rb") as stream:
-                data = stream.read(_LONGEST + 1)
+                data = _all(stream)
         except OSError as error:
             if error.errno == _ENOENT:
                 self.generation = _NO_FILE
