@@ -105,6 +105,16 @@ def _speed(v2: int) -> int:
 
 
 @micropython.viper
+def _way(v2: int, accel: int) -> int:
+    # Way over which the squared speed changes by v2. To nearest: what is rounded off goes at another speed, and were it
+    # always missing, each ramp would take less time than it should.
+    way = int(muldiv(v2, 50000, accel))
+    if (v2 * 50000 - way * accel) << 1 >= accel:
+        way += 1
+    return way
+
+
+@micropython.viper
 def _take(st: ptr32, blk: ptr32, b: int) -> int:
     # The motors' part of the block at `b`; returns the steps of the one that makes most
     most = 0
@@ -174,7 +184,7 @@ def _seal(st: ptr32, pl: ptr32, blk: ptr32):
             v1 = int(_speed(peak))
         up = length
         if entry - peak < blk[b + _GAIN_V2]:
-            up = int(muldiv(entry - peak, 50000, accel))
+            up = int(_way(entry - peak, accel))
     else:
         peak = (entry + leave + blk[b + _GAIN_V2]) >> 1
         if peak >= nominal:
@@ -184,10 +194,10 @@ def _seal(st: ptr32, pl: ptr32, blk: ptr32):
                 peak = 1
             v1 = int(_speed(peak))
         if peak > entry:
-            up = int(muldiv(peak - entry, 50000, accel))
+            up = int(_way(peak - entry, accel))
     down = 0
     if peak > leave:
-        down = int(muldiv(peak - leave, 50000, accel))
+        down = int(_way(peak - leave, accel))
     held = 0
     if pl[_FEED] == 0:
         # A hold: rest within this block, or no further than its end

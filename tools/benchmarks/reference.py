@@ -1,8 +1,9 @@
 """Where every motor should be at any time: what the firmware's planner decides, evaluated in double precision.
 
 The planner runs on this machine with the same moves. Taken from it are decisions only: the speeds at which blocks meet,
-the speed and the acceleration of each block. Lengths and the way over time are computed here from the moves themselves,
-by the formulas of constant acceleration, with a single start time for the whole job.
+the speed and the acceleration of each block, and the whole step on which each motor ends it. Lengths and the way over
+time are computed here from the moves themselves, by the formulas of constant acceleration, with a single start time for
+the whole job.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from tools import paths
 UNITS_MM = 100_000
 _FIELDS = 16
 # Fields of a block and of the planner's state, as in adder/planner.py
-_SPEED, _ACCEL, _ENTRY_V2 = 1, 2, 5
+_SPEED, _ACCEL, _ENTRY_V2, _STEPS = 1, 2, 5, 8
 _HEAD, _TAIL, _FIXED_V2 = 0, 1, 2
 _V2 = 256  # in (mm/s)^2
+HALF = 0.50001  # of a step: ends are rounded
 
 
 @dataclass
@@ -80,7 +82,7 @@ def _firmware():
 
 
 class _Planner:
-    """The firmware's planner, watched: `decided` are speed, acceleration, v2 at entry and exit of each sealed block."""
+    """The firmware's planner, watched: `decided` is speed, acceleration, v2 at both ends, steps of sealed blocks."""
 
     def __init__(self, limits: list[Limits], deviation_um: int):
         self.module, feeder, stream, self.ring = _firmware()
@@ -102,7 +104,8 @@ class _Planner:
         def noted_seal(st, pl, blk):
             here, behind = (pl[_TAIL] % self.ring * _FIELDS, (pl[_TAIL] + 1) % self.ring * _FIELDS)
             leave = blk[behind + _ENTRY_V2] if pl[_TAIL] + 1 < pl[_HEAD] else 0
-            self.decided.append((blk[here + _SPEED], blk[here + _ACCEL], pl[_FIXED_V2], leave))
+            steps = blk[here + _STEPS : here + _STEPS + 4]
+            self.decided.append((blk[here + _SPEED], blk[here + _ACCEL], pl[_FIXED_V2], leave, *steps))
             seal(st, pl, blk)
 
         self.module._seal = noted_seal
@@ -141,15 +144,19 @@ class Plan:
         self.length = np.array([math.hypot(*move.way[:3]) or abs(move.e) for move in moves])
         if (np.abs(ways[:, 3]) > self.length).any():
             raise ValueError("the reference knows no moves with more filament than way")
-        self.steps = ways * [limit.scale for limit in limits]
+        decided = np.array(planned.decided, dtype=float)
+        self.steps = decided[:, 4:]
         self.base = np.vstack([np.zeros(4), np.cumsum(self.steps, axis=0)])
-        self._phases(np.array(planned.decided, dtype=float))
+        exact = np.cumsum(ways * [limit.scale for limit in limits], axis=0)
+        if np.abs(self.base[1:] - exact).max() > HALF:
+            raise ValueError("the planner's blocks do not end where the moves do")
+        self._phases(decided)
         self.starts = np.concatenate([[0], np.cumsum(self.durations.sum(axis=0))[:-1]])
 
     def _phases(self, decided) -> None:
         """Accelerate, cruise, decelerate: durations, speeds at their beginnings, accelerations; rows of three."""
         nominal, accel = decided[:, 0] / UNITS_MM, decided[:, 1] / 256
-        enter, leave = (np.minimum(np.sqrt(column / _V2), nominal) for column in decided[:, 2:].T)
+        enter, leave = (np.minimum(np.sqrt(column / _V2), nominal) for column in decided[:, 2:4].T)
         peak = np.minimum(np.sqrt((enter**2 + leave**2) / 2 + accel * self.length), nominal)
         peak = np.maximum(peak, np.maximum(enter, leave))
         up, down = ((peak**2 - v**2) / (2 * accel) for v in (enter, leave))
