@@ -115,6 +115,7 @@ def test_native_code_patch_applies_to_the_tree():
             "ports/rp2/mphalport.c", patches._look_into_the_ring_first,
             "        if (c == -1) {\n            mp_usbd_cdc_poll_interfaces(0);\n            c = ringbuf_get(",
         ),
+        ("ports/rp2/CMakeLists.txt", patches._faster_calls, "/map.c\n    ${MICROPY_PY_DIR}/nativeglue.c\n"),
         ("ports/rp2/modrp2.c", patches._receive_lines, "{ MP_ROM_QSTR(MP_QSTR_receive), MP_ROM_PTR("),
     ],
 )
