@@ -7,7 +7,7 @@ integers do the same. The tests compare both on the emulated board.
 import sys
 
 if sys.platform == "rp2":
-    from adder.hal.fixmath_thumb import isqrt, muldiv, root29
+    from adder.hal.fixmath_thumb import isqrt, muldiv, root29, speed_of
 else:
 
     def muldiv(a, b, c):
@@ -53,3 +53,7 @@ else:
                 rest -= (root << 1) + 1
                 root += 1
         return root
+
+    def speed_of(v2):
+        """The speed (10 nm/s) whose square is `v2`, (mm/s)^2 / 256, 0 <= v2 < 2**30, as adder/planner.py has it."""
+        return root29(v2) * 6250 >> 14

@@ -11,7 +11,7 @@ durations in 64 ns; fractions of the block 2**-29.
 import micropython
 from micropython import const
 
-from adder.fixmath import muldiv, root29
+from adder.fixmath import muldiv, root29, speed_of
 
 # Block, as in adder/planner.py
 _LENGTH = const(0)
@@ -99,12 +99,6 @@ def _phase(st: ptr32, phase: int, way: int, v0: int, v1: int, part: int, most: i
 
 
 @micropython.viper
-def _speed(v2: int) -> int:
-    # (mm/s)^2 / 256 -> mm/s / 16 * 6250 = 10 nm/s
-    return int(muldiv(int(root29(v2)), 6250, 16384))
-
-
-@micropython.viper
 def _way(v2: int, accel: int) -> int:
     # Way over which the squared speed changes by v2. To nearest: what is rounded off goes at another speed, and were it
     # always missing, each ramp would take less time than it should.
@@ -173,7 +167,7 @@ def _seal(st: ptr32, pl: ptr32, blk: ptr32):
         leave = blk[((tail + 1) & _MASK) * _STRIDE + _ENTRY_V2]
     pl[_TAIL] = tail + 1
     nominal = blk[b + _NOMINAL_V2]
-    v0 = int(_speed(entry))
+    v0 = int(speed_of(entry))
     v1 = blk[b + _SPEED]
     up = 0
     if entry > nominal:
@@ -181,7 +175,7 @@ def _seal(st: ptr32, pl: ptr32, blk: ptr32):
         peak = nominal
         if leave > peak:
             peak = leave
-            v1 = int(_speed(peak))
+            v1 = int(speed_of(peak))
         up = length
         if entry - peak < blk[b + _GAIN_V2]:
             up = int(_way(entry - peak, accel))
@@ -192,7 +186,7 @@ def _seal(st: ptr32, pl: ptr32, blk: ptr32):
         else:
             if peak < 1:
                 peak = 1
-            v1 = int(_speed(peak))
+            v1 = int(speed_of(peak))
         if peak > entry:
             up = int(_way(peak - entry, accel))
     down = 0
@@ -214,16 +208,25 @@ def _seal(st: ptr32, pl: ptr32, blk: ptr32):
     if up + down > length:
         down = length - up
     pl[_FIXED_V2] = leave
-    v2 = int(_speed(leave))
+    v2 = v0
+    if leave != entry:
+        v2 = int(speed_of(leave))
     most = int(_take(st, blk, b))
     done = blk[b + _DONE]
     rest = _ONE - done
     whole = blk[b + _LENGTH]
     f1 = int(muldiv(up, rest, whole))
     f2 = rest - int(muldiv(down, rest, whole))
-    _phase(st, 0, up, v0, v1, f1, most)
-    _phase(st, 1, length - up - down, v1, v1, 0, most)
-    _phase(st, 2, down, v1, v2, rest - f2, most)
+    # Calls cost more than what they do for a phase that is not there
+    st[_PHASES] = 0
+    if up != 0:
+        _phase(st, 0, up, v0, v1, f1, most)
+    st[_PHASES + _STRIDE] = 0
+    if up + down != length:
+        _phase(st, 1, length - up - down, v1, v1, 0, most)
+    st[_PHASES + _STRIDE * 2] = 0
+    if down != 0:
+        _phase(st, 2, down, v1, v2, rest - f2, most)
     last = _ONE
     if held != 0:
         last = done + f1

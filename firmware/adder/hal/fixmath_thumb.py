@@ -111,3 +111,38 @@ def root29(r0):
     sub(r4, 1)
     bne(PLACE)
     mov(r0, r1)
+
+
+@micropython.asm_thumb
+def speed_of(r0):
+    # The root as in root29: r0 = n, its next two bits at the top; r1 = root; r2 = rest; r3 = trial; r4 = rounds left
+    lsl(r0, r0, 2)
+    mov(r1, 0)
+    mov(r2, 0)
+    mov(r4, 29)
+    label(PLACE)
+    lsl(r2, r2, 2)
+    lsr(r3, r0, 30)
+    orr(r2, r3)
+    lsl(r0, r0, 2)
+    lsl(r3, r1, 2)
+    add(r3, 1)  # r3 = 4 root + 1, the next odd number
+    lsl(r1, r1, 1)
+    cmp(r2, r3)
+    bcc(LESS)
+    sub(r2, r2, r3)
+    add(r1, 1)
+    label(LESS)
+    sub(r4, 1)
+    bne(PLACE)
+    # times 6250, without the last 14 bits
+    mov(r4, 195)
+    lsl(r4, r4, 5)
+    add(r4, 10)
+    lsr(r0, r1, 14)
+    mul(r0, r4)
+    lsl(r1, r1, 18)
+    lsr(r1, r1, 18)
+    mul(r1, r4)
+    lsr(r1, r1, 14)
+    add(r0, r0, r1)

@@ -2,7 +2,7 @@
 
 from binascii import crc32
 
-from adder.fixmath import isqrt, muldiv, root29
+from adder.fixmath import isqrt, muldiv, root29, speed_of
 
 state = 12345
 
@@ -49,3 +49,6 @@ for turn in range(30):
 show("root29 extremes", [root29(n) for n in (0, 1, 2, 3, 4, 255, 256, 0x3FFFFFFF, 0x3FFFFFFE, 0x10000000, 0x0FFFFFFF)])
 for turn in range(30):
     show("root29 %d" % turn, [root29(number(30)) for _ in range(40)])
+show("speed_of extremes", [speed_of(n) for n in (0, 1, 2, 255, 256, 0x1FFFFFFF, 0x3FFFFFFF, 0x3FFFFFFE, 0x10000000)])
+for turn in range(30):
+    show("speed_of %d" % turn, [speed_of(number(30)) for _ in range(40)])
