@@ -16,8 +16,12 @@ while X or Y moves and filament goes forward.
 
 When the path comes to rest, slices go on until the filters have settled; they end exactly where the path ends.
 
-Backlash (M425). Where a motor turns, its backlash is added, spread over as much time as that way takes from rest to
-rest, or over the smoothing distance.
+Backlash (M425). Where a motor turns, its backlash is added: backwards all of it is taken off, forwards it is given
+back, spread over as much time as that way takes from rest to rest, or over the smoothing distance. A motor has turned
+when it has come back by 1/16 step.
+
+Where the speed of the filament jumps, at a corner, advance would make E jump by K / 20 ms as much; E's highest speed
+holds all the same, and what is missing follows.
 
 Units: positions 1/4096 step, as in adder/slices.py.
 """
@@ -338,7 +342,6 @@ class Bend:
             if shaper:
                 times, weights = shaper
                 state[field] = len(times)
-                rest = 32768
                 for n in range(len(times)):
                     ticks = round((delay / 1000 - means[i] + times[n]) * 4096000)
                     weight = round(weights[n] * 32768)
@@ -373,7 +376,7 @@ class Bend:
         self._decide()
 
     def backlash(self, motor, way, rate, ratio):
-        """Way in 1/4096 step (0 off); at most `rate` of it a slice or, if `ratio` is not 0, 2**-12 of the motor's way."""
+        """Way in 1/4096 step (0 off); at most `rate` of it a slice or, if `ratio` is not 0, 2**-12 of motor's way."""
         state = self.state
         at = _B + _B_FIELDS * motor
         state[at] = way
@@ -382,7 +385,10 @@ class Bend:
             state[at + 4] = ratio
         if state[at + 5]:
             state[at + 5] = -way
-        state[_BACKLASH] = 1 if any([state[_B + _B_FIELDS * m] or state[_B + _B_FIELDS * m + 1] for m in range(4)]) else 0
+        state[_BACKLASH] = 0
+        for at in range(_B, _B + 4 * _B_FIELDS, _B_FIELDS):
+            if state[at] or state[at + 1]:
+                state[_BACKLASH] = 1
         self._decide()
 
     def kinematics(self, kinematics):

@@ -230,14 +230,24 @@ class Feeder:
             made = slicer.steps(motor)
             if self.running or self._ready_us:
                 made -= stream.left(motor, slicer.written(motor))
-            made -= slicer.extra(motor)
-            self.made[motor] = steps[motor] = made
-            undone[motor] = planner.planned(motor) - made
-            planner.set_planned(motor, made)
+            steps[motor] = made - slicer.extra(motor)
+            if motor == 2:
+                made_z = made
         stream.recover(slicer.slices(), slicer.written)
         slicer.clear()
         planner.clear()
         slicer.place(steps)
+        # The mesh is not as high here as where the motors were going to
+        for _ in range(4):
+            off = made_z - slicer.steps(2)
+            if off == 0 or self.bend.curved():
+                break
+            steps[2] += off
+            slicer.place(steps)
+        for motor in range(4):
+            self.made[motor] = steps[motor]
+            undone[motor] = planner.planned(motor) - steps[motor]
+            planner.set_planned(motor, steps[motor])
         self.running = False
         self.flush = False
         self._ready_us = 0

@@ -31,7 +31,8 @@ SETTINGS = (
 def values(get):
     """What the settings say, as a tuple to be compared and handed to `configure`; get(name, decimals)."""
     shapers = [
-        (get("shaper_type_" + axis, 0), get("shaper_freq_" + axis, 2), get("shaper_damping_" + axis, 3)) for axis in "xy"
+        (get("shaper_type_" + axis, 0), get("shaper_freq_" + axis, 2), get("shaper_damping_" + axis, 3))
+        for axis in "xy"
     ]
     lash = [
         (get("backlash_" + axis, 3), get("steps_per_mm_" + axis, 3), get("max_acceleration_" + axis, 0))
