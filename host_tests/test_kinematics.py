@@ -160,6 +160,15 @@ def test_motors_are_never_faster_than_said(kind):
             ratio = machine.ratio(here, there) / 256
             assert fastest <= ratio * 1.001
             used = max(used, fastest / ratio)
+            # The same, as the planner's request is slowed down by it
+            limits = [dice.uniform(5, 300) for _ in range(3)]
+            machine.limit([round(limit * MM) for limit in limits], [10**6] * 3, 10**6)
+            request = array("i", [*(b - a for a, b in zip(here, there, strict=True)), *([0] * 13)])
+            request[8] = asked = round(dice.uniform(1, 1000) * MM)
+            machine.slow(here, request)
+            least = min(min(limits[: len(motors)]), *(10**6 / scale for scale in model.scale[: len(motors)]))
+            assert request[8] <= asked and fastest * request[8] / MM <= least * 1.001
+            assert request[8] >= min(asked, least * MM / ratio * 0.9) - 1
     assert used > 0.7
 
 

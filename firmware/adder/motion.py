@@ -60,6 +60,7 @@ class Motion:
         self.settings = settings
         self.pump = pump
         self.frame = Frame()
+        self._target = memoryview(self.frame.state)[frame.TARGET : frame.TARGET + 3]
         self.last_activity_ms = hal.ticks_ms()
         self.clipped = 0  # moves that were shortened to the limits
         self.hotend = None  # set by the printer: refuses cold extrusion
@@ -170,6 +171,12 @@ class Motion:
                 low, high = self.kinematics.limits(axis, get(name + "_min", 5), get(name + "_max", 5))
                 state[frame.LOW + axis] = low
                 state[frame.HIGH + axis] = high
+        if not self.kinematics.linear:
+            self.kinematics.limit(
+                [min(get("max_feedrate_" + name, 5), frame.SPEED_MAX) for name in "xyz"],
+                [1_000_000_000 // (d.pulse_high_ns + d.pulse_low_ns) for d in drivers[0:3]],
+                self.feeder.stream.max_step_rate,
+            )
         self.frame.configure(get)
         planner.set_filament_speed(self.frame.filament_speed)
         planner.set_advance(get("advance_k", 4))
@@ -301,8 +308,6 @@ class Motion:
                 self.retraction.automatic()
                 return
             self._explain(result)
-        if not self.kinematics.linear and result & MOVES:
-            self._slow_down(request)
         if result & MOVES and self.queue():
             self.frame.taken()
 
@@ -322,6 +327,8 @@ class Motion:
             planner.request[0:10] = request
         if feeder.dead:
             return False
+        if not self.kinematics.linear:
+            self.kinematics.slow(self.frame.state, planner.request)
         parts = planner.add()
         if parts > 1:
             return self._queue_parts(parts)
@@ -349,30 +356,9 @@ class Motion:
         # Refused when a kinematics that is not linear cannot get there
         state = self.frame.state
         frame._targets(c.record, state)
-        target = state[frame.TARGET : frame.TARGET + 3]
-        why = self.kinematics.reach(state[0:3], target, self.soft_endstops)
+        why = self.kinematics.reach(state, self._target, self.soft_endstops)
         if why:
             raise Refused(why)
-
-    def _slow_down(self, request):
-        # Motors may be faster than the path: keep them below what their drivers take, and their axes' highest speeds
-        kin = self.kinematics
-        state = self.frame.state
-        ratio = kin.ratio(state[0:3], state[frame.TARGET : frame.TARGET + 3])
-        if not ratio:
-            return
-        drivers = self.board.axes
-        for motor in range(3):
-            if kin.bends(motor):
-                driver = drivers[motor]
-                rate = min(
-                    self.feeder.stream.max_step_rate, 1_000_000_000 // (driver.pulse_high_ns + driver.pulse_low_ns)
-                )
-                # 10 nm/s (or 0.00001 degree/s) of the motor, then 10 nm/s of the path
-                most = rate * 100_000_000 // kin.motor_scales[motor]
-                most = min(most, self.setting("max_feedrate_" + _LOWER[motor], 5)) * 256 // ratio
-                if request[8] > most:
-                    request[8] = most
 
     def _explain(self, result):
         state = self.frame.state

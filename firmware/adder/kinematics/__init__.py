@@ -42,7 +42,7 @@ _GEOMETRY = ("kinematics", "delta", "scara", "steps_per_mm", "endstop_trim", "z_
 def check(get, names):
     """Refused when the settings, as get(name, decimals) tells them, make no machine; `names` have changed."""
     number = get("kinematics", 0)
-    if number > 1 and any([name.startswith(begin) for name in names for begin in _GEOMETRY]):
+    if number > 1 and any(name.startswith(begin) for name in names for begin in _GEOMETRY):
         machine = select(number)
         machine.configure(get)
         if machine.problem:

@@ -65,6 +65,7 @@ class Bent:
         self.switches = [0, 0, 0]
         self.signs = [1, 1, 1]
         self.travels = [0, 0, 0]
+        self.fastest = 1
 
     def easy(self, x, y, radius, front, low, high):
         """Within this cylinder around (x, y), `front` or more ahead of its axis (all 10 nm), all ways can be made."""
@@ -102,6 +103,22 @@ class Bent:
     def bends(self, motor):
         """Whether this motor's speed is not that of one axis."""
         return True
+
+    def limit(self, speeds, rates, rate):
+        """How fast the motors may be: each in 10 nm/s (or 0.00001 degree/s) and in steps/s, all in steps/s."""
+        fastest = 0x0FFFFFFF
+        for motor in range(3):
+            if self.bends(motor):
+                steps = min(rates[motor], rate) * 10**8 // self.motor_scales[motor]
+                fastest = min(fastest, speeds[motor], steps)
+        self.fastest = max(fastest, 1)
+
+    def slow(self, here, request):
+        """Lower the speed of a request of the planner that begins `here` to what the motors may."""
+        there = array("i", [here[i] + request[i] for i in range(3)])
+        ratio = self.ratio(here, there)
+        if ratio:
+            request[8] = max(min(request[8], self.fastest * 256 // ratio), 1)
 
     def turns(self, axis):
         """Whether a motor counts in degrees."""

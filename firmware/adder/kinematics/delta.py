@@ -69,6 +69,7 @@ class Delta(Bent):
         while shift and size * (scale << shift) >= MOST:
             shift -= 1
         self.problem = self._problem(scales, rod, radius, bed, farthest, size, height)
+        self._level = self._steepest = 256
         if self.problem:
             return
         self.shift = shift
@@ -129,6 +130,17 @@ class Delta(Bent):
     def home(self):
         """Where the nozzle goes after homing, X Y Z in 10 nm: in the middle, no carriage above its switch."""
         return [0, 0, min(self.top, min(self.switches)) - self.top + self.height]
+
+    def slow(self, here, request):
+        """Lower the speed of a request of the planner to what the carriages may."""
+        if request[0] or request[1]:
+            most = self.fastest * 256 // (self._steepest if request[2] else self._level)
+        elif request[2]:
+            most = self.fastest
+        else:
+            return
+        if request[8] > most:
+            request[8] = max(most, 1)
 
     def ratio(self, here, there):
         """Highest speed of a carriage over the speed along the path, in 1/256 (an upper bound)."""

@@ -14,8 +14,10 @@ CORDIC (J. E. Volder, "The CORDIC Trigonometric Computing Technique", 1959).
 import sys
 from array import array
 
+import micropython
 from micropython import const
 
+from adder.fixmath import isqrt, muldiv
 from adder.kinematics.bent import FLATTEST, MOST, UM, Bent, mm
 from adder.kinematics.fixed import DEGREE, halves, root, rounded, sine_cosine, whole
 
@@ -68,8 +70,56 @@ _ATAN = (
 _PI = const(843314857)  # angles of CORDIC: 2**-28
 _SLACK = 1000  # 10 nm: rounding does not make a place unreachable
 _CUT = 10_000  # 10 nm
+_FAR = const(16383)
 _SCALE_MOST = 1_600_000  # virtual steps per 1000 mm
 _MARGIN = 20 * 1000 * UM
+
+
+@micropython.viper
+def _slow(here: ptr32, rq: ptr32, g: ptr32) -> int:
+    # `Scara.ratio` in units of 40.96 um, and what follows for the request; 0: too large a machine
+    if rq[0] == 0 and rq[1] == 0:
+        return 1
+    x0 = (here[0] >> 12) - g[0]
+    y0 = (here[1] >> 12) - g[1]
+    x = ((here[0] + rq[0]) >> 12) - g[0]
+    y = ((here[1] + rq[1]) >> 12) - g[1]
+    if x0 > _FAR or x > _FAR or y0 > _FAR or y > _FAR:
+        return 0
+    if x0 < 0 - _FAR or x < 0 - _FAR or y0 < 0 - _FAR or y < 0 - _FAR:
+        return 0
+    near = x0 * x0 + y0 * y0
+    far = x * x + y * y
+    if near > far:
+        d = near
+        near = far
+        far = d
+    x -= x0
+    y -= y0
+    along = 0 - x0 * x - y0 * y
+    square = x * x + y * y
+    if along > 0 and along < square:
+        d = x0 * y - y0 * x
+        if d < 0:
+            d = 0 - d
+        d = d // (int(isqrt(square)) + 1)
+        near = d * d
+    if far > g[2]:
+        far = g[2]
+    if near < g[3]:
+        near = g[3]
+    if near > far:
+        near = far
+    sine = int(isqrt(g[4] - far)) * int(isqrt(far - g[5]))
+    d = int(isqrt(g[4] - near)) * int(isqrt(near - g[5]))
+    if d < sine:
+        sine = d
+    d = int(muldiv(sine >> 8, g[6], g[7]))
+    if d < 1:
+        d = 1
+    if rq[8] > d:
+        rq[8] = d
+    return 1
 
 
 class Scara(Bent):
@@ -92,6 +142,8 @@ class Scara(Bent):
         self.k[12] = _PI // 2
         self.k[13] = _PI
         self._factors = [10**5] * 3
+        self._first = self._second = 0
+        self._rough = array("i", [0] * 8)
 
     def motors(self, axis):
         """X and Y move both arms."""
@@ -193,8 +245,15 @@ class Scara(Bent):
         self.travels = [450 * DEGREE, 450 * DEGREE, (high - low) * 5 // 4 + _MARGIN]
         if factors == [10**5] * 3:
             self.easy(shoulder[0], shoulder[1], outer, self._inner, low, high)
+            fits = size < _FAR << 12
+            self._rough[7] = max(first, second) * 27747 // 10**7 + 1 if fits else 0
+            for i in range(2):
+                self._rough[i] = shoulder[i] >> 12
+            for i, length in enumerate((outer, least, first + second, first - second)):
+                self._rough[2 + i] = (length >> 12) ** 2 if fits else 0
         else:
             self.easy(0, 0, 0, 0, 0, -1)
+            self._rough[7] = 0
 
     def _seen(self, place):
         # X Y Z from the shoulder, in true lengths
@@ -236,6 +295,17 @@ class Scara(Bent):
             return x * x + y * y
         return (x0 * dy - y0 * dx) ** 2 // square
 
+    def limit(self, speeds, rates, rate):
+        super().limit(speeds, rates, rate)
+        # Within 30 bits at the best angle, too, where an arm turns by 57.3 degrees over its own length
+        least = min(self._first, self._second)
+        self._rough[6] = min(self.fastest, (0x3FFFFFFF * 5_000_000 // least) if least else 1)
+
+    def slow(self, here, request):
+        """Lower the speed of a request of the planner that begins `here` to what the arms may."""
+        if not self._rough[7] or not _slow(here, request, self._rough):
+            super().slow(here, request)
+
     def ratio(self, here, there):
         """Highest speed of an arm, degrees/s, over the speed along the path, mm/s, in 1/256 (an upper bound)."""
         if here[0] == there[0] and here[1] == there[1]:
@@ -254,8 +324,7 @@ class Scara(Bent):
         return 2 * max(first, second) * 57_295_780 * 256 // (root(least) * 10) + 1
 
     def home(self):
-        """After homing the arms stay where they are."""
-        return None
+        """After homing the arms stay where they are: None."""
 
     def axes(self, motors):
         """Motor positions in 1/4096 step -> X Y Z of the tool, 10 nm."""
