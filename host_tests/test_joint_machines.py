@@ -1,4 +1,4 @@
-"""The whole printer on the host as a delta and as a SCARA: homing, moves, refusals, calibration, changes of geometry."""
+"""The whole printer on the host as a delta and as a SCARA: homing, moves, refusals, calibration, geometry."""
 
 import math
 import random
@@ -12,7 +12,7 @@ TOWERS = {"steps_per_mm_y": 80000, "steps_per_mm_z": 80000}
 
 
 class JointBench(PrinterBench):
-    """Motors X, Y, Z turn a joint each, with a switch at `switches` (mm or degrees) of which they stand away by `away`."""
+    """Motors X, Y, Z move a joint each, which stands `away` from its switch, mm or degrees, at power-up."""
 
     def __init__(self, model, to_max, away, settings):
         self.model = model
@@ -127,7 +127,7 @@ def test_delta_refuses_what_it_cannot_reach(bench):
     b.say("G28\nG1 Z100 F9000\nM400\n")
     at = b.at()
     for line, words in (
-        ("G1 X80 Y60", "echo:X80.00 Y60.00 Z100.00 cannot be reached: 100.00 mm from the middle, should be at most 90.00"),
+        ("G1 X80 Y60", "echo:X80.00 Y60.00 Z100.00 cannot be reached: 100.00 mm from the middle, should be at most 90"),
         ("G1 Z-0.5", "echo:X0.00 Y0.00 Z-0.50 cannot be reached: should be at least Z0.00"),
         ("G1 Z250.5", "echo:X0.00 Y0.00 Z250.50 cannot be reached: a carriage would pass its switch"),
     ):
@@ -136,7 +136,8 @@ def test_delta_refuses_what_it_cannot_reach(bench):
     b.say("M400\n")
     assert b.at() == at and where(b.say("M114\n")[0]) == (0, 0, 100)
     # Without limits of the bed only the machine's own
-    assert quiet(b.say("M211 S0\nG1 X0 Y95\nM400\nG1 Y130\n"))[3].startswith("echo:X0.00 Y130.00 Z100.00 cannot be reached")
+    answer = quiet(b.say("M211 S0\nG1 X0 Y95\nM400\nG1 Y130\n"))
+    assert answer[3].startswith("echo:X0.00 Y130.00 Z100.00 cannot be reached")
     assert max(b.off(0, 95, 100)) < 0.7
 
 
@@ -152,6 +153,33 @@ def test_delta_knows_where_it_stopped(bench):
     assert max(b.off(x, y, z)) < 0.7
     b.say("G1 X0 Y0 Z50 F6000\nM400\n")
     assert max(b.off(0, 0, 50)) < 0.7
+
+
+def test_towers_by_themselves(bench):
+    """G1 S2: letters are motors. The nozzle is where the carriages have taken it, and moves go on from there."""
+    b = bench(delta)
+    b.say("G28\nG1 Z100 F9000\nM400\n")
+    before = b.at()
+    assert "G91" in b.say("G1 X1 S2\n")[0]
+    assert quiet(b.say("G91\nG1 X-2 Z1.5 F1200 S2\nM400\n")) == ["ok"] * 3
+    assert b.at() == pytest.approx([before[0] - 2, before[1], before[2] + 1.5], abs=0.0126)
+    place = where(b.say("M114\n")[0])
+    assert max(b.off(*place)) < 1.5 and place != (0, 0, 100)
+    assert b.say("G1 X200 S2\n")[0].startswith("echo:G1 S2: X")
+    b.say("G90\nG1 X10 Y20 Z90 F3000\nM400\n")
+    assert max(b.off(10, 20, 90)) < 0.7
+
+
+def test_endstops_end_moves_of_a_delta(bench):
+    """G1 S1 up: each carriage looks at its own switch; the first one that closes ends the move for all."""
+    b = bench(delta, endstop_trim_y=-2.0)
+    b.say("G28\nG1 Z240 F9000\nM400\nM211 S0\nG91\n")
+    assert b.say("M666 X-15 Y-15 Z-15\n") == ["ok"]
+    b.say("G1 Z14 F1200 S1\nM400\n")
+    b.run(100)
+    x, y, z = where(b.say("M114\n")[0])
+    assert max(b.furthest) == 0
+    assert z == pytest.approx(250, abs=0.3) and max(b.off(x, y, z)) < 1.5
 
 
 @pytest.mark.parametrize("axis, closed", [(0, 0), (2, 0), (1, 1)])
@@ -249,7 +277,7 @@ def test_scara_refuses_what_it_cannot_reach(bench):
     b.say("G28\nG1 X100 Y120 Z5 F6000\nM400\n")
     at = b.at()
     for line, words in (
-        ("G1 X100 Y300", "echo:X100.00 Y300.00 Z5.00 cannot be reached: 356.00 mm from the shoulder, should be 50.00 to 299"),
+        ("G1 X100 Y300", "echo:X100.00 Y300.00 Z5.00 cannot be reached: 356.00 mm from the shoulder, should be 50.00"),
         ("G1 X100 Y-56", "echo:X100.00 Y-56.00 Z5.00 cannot be reached: 0.00 mm from the shoulder"),
         ("G1 X120 Y-200", "echo:X120.00 Y-200.00 Z5.00 cannot be reached: the way passes"),
     ):
@@ -263,7 +291,8 @@ def test_scara_poses_and_calibration(bench):
     b = bench(scara)
     assert b.say("M360\n")[0] == "echo:M360: X and Y are not homed, should be after G28"
     b.say("G28\n")
-    for code, pose in (("M360", (0, 120)), ("M361", (90, 130)), ("M362", (60, 180)), ("M363", (50, 90)), ("M364", (45, 135))):
+    poses = {"M360": (0, 120), "M361": (90, 130), "M362": (60, 180), "M363": (50, 90), "M364": (45, 135)}
+    for code, pose in poses.items():
         answer = quiet(b.say(code + "\n"))
         assert answer == ["echo:%s: theta to %d, psi to %d degrees" % (code, *pose), "ok"]
         assert b.at()[:2] == pytest.approx(pose, abs=0.02)

@@ -10,7 +10,7 @@ the machine within some 10 ms. The timer only stops the steps; the main loop the
 
 from array import array
 
-from adder import frame
+from adder import frame, joints
 from adder.errors import Refused
 from adder.frame import AXES, UNIT, E
 from adder.report import millimetres
@@ -173,8 +173,6 @@ def _of_motors(motion, c):
     if motion.kinematics.number == 0:
         motion.plain_move(c)
         return
-    if not motion.kinematics.linear:
-        raise Refused("G1 S2 not available: motors of this kinematics cannot be moved on their own")
     if motion.absolute:
         raise Refused("G1 S2: motors have no coordinates, only ways; G91 first")
     if c.has("E"):
@@ -186,6 +184,9 @@ def _of_motors(motion, c):
         if speed <= 0:
             raise Refused("F%s: feedrate must be above 0 mm/min" % c.show("F"))
     ways = [c.length(letter, motion.inch) if c.valued(letter) else 0 for letter in "XYZ"]
+    if not motion.kinematics.linear:
+        _of_joints(motion, ways, speed)
+        return
     axes = motion.kinematics.inverse(ways + [0])
     for axis in range(3):
         place = state[axis] + axes[axis]
@@ -204,3 +205,18 @@ def _of_motors(motion, c):
     request[9] = state[frame.ACCEL_TRAVEL]
     if any(ways) and motion.queue():
         motion.frame.advance(axes)
+
+
+def _of_joints(motion, ways, speed):
+    # The towers of a delta, the arms of a SCARA (degrees for mm); once homed, only to where the machine may be
+    motion.drain()
+    machine = motion.kinematics
+    targets = [machine.motor_units(motor, motion.steps(motor) << 12) + ways[motor] for motor in range(3)]
+    place = array("i", machine.axes([machine.motor_position(motor, targets[motor]) for motor in range(3)]))
+    why = machine.problem
+    if motion.homed == 7:
+        why = machine.reach(place, place, motion.soft_endstops)
+    if why:
+        raise Refused("G1 S2: " + why)
+    motion.frame.state[frame.FEEDRATE] = speed
+    joints.go(motion, targets, (speed,))
