@@ -19,15 +19,16 @@ HEADINGS = {
     "fans": ("Fans", ""),
     "arc": (
         "Arcs",
-        "Whatever they say: no segment leaves its arc by more than 0.005 mm, and 1000 segments a second are not exceeded "
-        "but for that.",
+        "Whatever they say: no segment leaves its arc by more than 0.005 mm, and 1000 segments a second are not "
+        "exceeded but for that.",
     ),
     "kinematics": (
         "Deltas and SCARAs",
         "M669 chooses the kinematics; a change of it or of its geometry takes effect at once and asks for G28. On a "
-        "delta M92, M203, M201 and the settings of homing are those of the towers, the steps per mm the same on all "
-        "three. On a SCARA those of X and Y count in degrees: X is theta, the direction of the arm at the shoulder, Y is "
-        "psi, that of the other one, both seen from the X axis; the elbow stays on the side where psi is ahead.",
+        "delta M92 and the settings of homing are those of the towers, the steps per mm the same on all three. On a "
+        "SCARA those of X and Y count in degrees: X is theta, the direction of the arm at the shoulder, Y is psi, that "
+        "of the other one, both seen from the X axis; the elbow stays on the side where psi is ahead. M203 bounds the "
+        "motors' speeds and the tool's alike, M201 the tool's accelerations.",
     ),
     "filament": ("Filament", "Volumetric extrusion. The flow is limited while X, Y or Z moves too."),
     "retraction": ("Retraction", "What G10 and G11 do. Feedrates are mm/min."),
