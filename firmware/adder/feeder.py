@@ -9,13 +9,15 @@ from adder.planner import Planner
 from adder.slicer import SLICES, Slicer
 
 AHEAD_US = 200_000  # motion that is kept ready in the step driver
+FULL_US = 192_000  # so much is enough for now: to fill up every second time costs half as much
 START_BLOCKS = 40  # start when so many blocks wait,
 START_MS = 60  # or the first one has waited so long
 KEEP_BLOCKS = 24  # left to the planner while more than
 LOW_US = 50_000  # of steps are ready: a block that is sealed as the last one ends at rest
-READY_US = 60_000  # motion starts with so much ready, or all there is
+READY_US = 160_000  # motion starts with so much ready, or all there is
 PIECE = 8  # slices made before somebody looks at the clock
-SERVICE_US = 600  # the main loop waits no longer than this, or a piece, for one service: M112 has to be heard
+SERVICE_US = 600  # the main loop waits no longer than this, or a piece, for one service;
+URGENT_US = 3_000  # while less than LOW_US is ready, so long: blocks of a millisecond and less come faster than that
 MARGIN_US = 3_000  # closer to the end than this, the streams are left to end
 
 
@@ -162,7 +164,7 @@ class Feeder:
             if made < PIECE:
                 self._more = False
                 break
-            if hal.ticks_diff(hal.ticks_us(), began) >= SERVICE_US:
+            if hal.ticks_diff(hal.ticks_us(), began) >= (SERVICE_US if left > LOW_US else URGENT_US):
                 break
         return left
 
@@ -178,11 +180,11 @@ class Feeder:
             # The DMA is at most a few slices ahead of the pins
             self._run_events(slicer.due_events(slicer.slices() - ahead - 4))
         left = self.hal.ticks_diff(self._end_us, self.hal.ticks_us())
-        if slicer.idle():
+        if left >= FULL_US or slicer.idle():
             return
         if left < self.lowest_ahead_us:
             self.lowest_ahead_us = left if left > 0 else 0
-        if left < MARGIN_US or ahead < 8 or left >= AHEAD_US:
+        if left < MARGIN_US or ahead < 8:
             return
         more = self._fill(left, ahead)
         if more != left:
