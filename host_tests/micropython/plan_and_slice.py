@@ -44,7 +44,7 @@ class Counting(StepStream):
     made = [0, 0, 0, 0]
 
     def count(self):
-        self.free_words((0, 0, 0, 0), [0] * 4)
+        self.free_words([0] * 64)
         for motor in range(4):
             self.made[motor] += sum([step for _, step in self.edges[motor]])
             del self.edges[motor][:]

@@ -27,7 +27,7 @@ try:
     try:
         settings.set("jerk_x", 10001)
     except Refused as problem:
-        assert "should be 0.00 to 100.00 mm/s" in str(problem), problem
+        assert "should be 0.01 to 100.00 mm/s" in str(problem), problem
     else:
         raise AssertionError("out of range")
     assert settings.save().startswith("echo:Settings Stored (")
