@@ -197,6 +197,29 @@ def test_chains_of_moves_end_where_they_should(kind, place_of, record_property):
     assert worst <= 1.0
 
 
+@pytest.mark.parametrize("kind, place_of", [("delta", delta_place), ("scara", scara_place)])
+def test_with_shaping_s_curve_and_advance(kind, place_of):
+    """Filters act on the path, before it is bent: it ends where it should, and homing finds the same steps again."""
+    dice = random.Random(5)
+    twin, model = MACHINES[kind]()
+    with twin:
+        twin.stream(["M593 F45 D0.1", "M205 C4", "M900 K0.03", "G28"], timeout=100)
+        home = joints(twin)
+        lines = ["M302 P1", "M83"]
+        for _ in range(15):
+            place = [round(value, 3) for value in place_of(dice)]
+            lines.append("G1 X%.3f Y%.3f Z%.3f E0.3 F9000" % tuple(place))
+        for _ in range(40):
+            place = [round(place[0] * 0.99, 3), round(place[1] + 0.1, 3), place[2]]
+            lines.append("G1 X%.3f Y%.3f E0.01 F6000" % tuple(place[:2]))
+        assert quiet(twin.stream([*lines, "M400"], timeout=200))
+        assert max(off(twin, model, place)) <= 1
+        assert "underruns:0 " in twin.command("M122")[0]
+        twin.command("G28", timeout=100)
+        assert max(abs(a - b) for a, b in zip(home, joints(twin), strict=True)) <= 1
+        check_drivers(twin)
+
+
 STARTS = [(9.0, 10.5, 7.25), (0.0, 3.0, 5.0), (5.0, 21.0, 5.0125)]
 
 
