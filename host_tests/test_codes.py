@@ -494,7 +494,10 @@ def test_firmware(p):
     assert all(re.fullmatch(r"Cap:[A-Z_0-9]+:[01]", line) for line in caps)
     assert len({line.rsplit(":", 1)[0] for line in caps}) == len(caps)
     on = {line.split(":")[1] for line in caps if line.endswith("1")}
-    assert on == {"EEPROM", "AUTOREPORT_TEMP", "EMERGENCY_PARSER", "BUSY_PROTOCOL", "THERMAL_PROTECTION"}
+    assert on == {
+        "ARCS", "AUTOREPORT_TEMP", "BABYSTEPPING", "BUSY_PROTOCOL", "EEPROM", "EMERGENCY_PARSER", "THERMAL_PROTECTION",
+        "VOLUMETRIC",
+    }  # fmt: skip
     assert p.run("M115 V") == f"Adder {status.VERSION}\nok\n"
 
 
