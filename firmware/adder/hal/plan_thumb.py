@@ -6,7 +6,7 @@ Registers that last: r5 = 4 * axis in the loops, r6 = request, r7 = limits. What
     112 motor that its driver slows, or kink   116 parts, steps of any motor, or s^2   120 speed before, or junction
     124 100,000,000, put there by Planner
 
-and while the axes are looked at: 80, 84 sum of squares, then 80 way of X Y Z, 84 length and 88 shift for the unit vector.
+and while the axes are looked at: 80, 84 sum of squares, then 80 way of X Y Z, 84 length, 88 shift for the unit vector.
 
 The divider is free whenever this runs: the main thread uses it, and interrupts that do so in the middle of a division
 put it back (the SDK looks at its dirty flag, which reading the quotient clears, so that comes last).
@@ -599,7 +599,7 @@ def plan(r0, r1, r2, r3):
     mov(r0, 0)
     b(OUT)
 
-    # r1:r0 = r0 * 1,000,000
+    # 1,000,000 times r0, into r1:r0
     label(MICROSECONDS)
     mov(r1, 0x3D)
     lsl(r1, r1, 8)
