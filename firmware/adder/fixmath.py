@@ -33,7 +33,7 @@ else:
         return root
 
     def root29(n):
-        """Square root of n in steps of 2**-14: the largest integer whose square is not above n * 2**28, 0 <= n < 2**30."""
+        """Square root of n in steps of 2**-14: the largest integer with a square up to n * 2**28, 0 <= n < 2**30."""
         rest = root = 0
         bits = 30
         while bits:

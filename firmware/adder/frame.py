@@ -397,7 +397,7 @@ class Frame:
         return state[axis] - state[OFFSET + axis]
 
     def values_at(self, drives, undone):
-        """Coordinates in G-code's frame, 10 nm, while the drives of X Y Z are there and E has `undone` still to make."""
+        """Coordinates in G-code's frame, 10 nm: the drives of X Y Z are there, E has `undone` still to make."""
         state = self.state
         copy = state[0:FIELDS]
         drives_at(copy, drives)

@@ -41,4 +41,4 @@ def impulses(kind, frequency, damping):
 
 def mean_delay(times, weights):
     """By how much a shaper delays, in s."""
-    return sum([time * weight for time, weight in zip(times, weights)])
+    return sum([times[i] * weights[i] for i in range(len(times))])

@@ -235,7 +235,7 @@ class Slicer:
         state[_SHIFTED] |= 1 << motor
 
     def set_feed(self, percent):
-        """Feedrate percentage from the next slice on, 0 (hold) to 999: what is left of the block in work is planned anew."""
+        """Feedrate percentage from the next slice on, 0 (hold) to 999; the rest of the block in work is replanned."""
         planner = self._planner
         _reopen(self.state, planner.state, planner.blocks)
         planner.set_feed(percent)

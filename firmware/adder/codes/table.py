@@ -131,7 +131,8 @@ ROWS = (
         "m205",
         "Advanced motion settings",
         "S=lowest print feedrate [mm/s]; T=lowest travel feedrate [mm/s]; B=least time of a move [us]; "
-        "J=junction deviation [mm], 0: corners by jerk; X Y Z E=jerk [mm/s]; C=S-curve: time in which an acceleration rises [ms, 0 off]",
+        "J=junction deviation [mm], 0: corners by jerk; X Y Z E=jerk [mm/s]; "
+        "C=S-curve: time in which an acceleration rises [ms, 0 off]",
         "immediate",
     ),
     (

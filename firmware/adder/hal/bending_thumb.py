@@ -1,7 +1,7 @@
 """Inline assembler (ARMv6-M) behind adder/bend.py: what adder/bending.py does, word for word, in a few us per slice.
 
-Registers: r7 = state of the bending, r6 = ring, r8 = state of the slicer, r9 = mesh, r10 = counter; r11, r12: values that no
-low register is left for. Divisions are made by the RP2040's divider (SIO), see adder/hal/slices_thumb.py.
+Registers: r7 = state of the bending, r6 = ring, r8 = state of the slicer, r9 = mesh, r10 = counter; r11, r12: values
+that no low register is left for. Divisions are made by the RP2040's divider (SIO), see adder/hal/slices_thumb.py.
 
 Byte offsets: state fields 4 * their number.
 """
@@ -479,7 +479,7 @@ def bend(r0, r1, r2, r3):
     str(r1, [r7, _Z])
     data(2, 0xBD00)  # pop pc
 
-    # r0 = way from the first point, r1 = spacing / 4096, r2 = points -> r0 = cells, 12 bits of fraction, inside the mesh
+    # r0 = way from the first point, r1 = spacing / 4096, r2 = points -> r0 = cells, 12 bits of fraction, in the mesh
     label(CELL)
     mov(r3, 0xD0)
     lsl(r3, r3, 24)

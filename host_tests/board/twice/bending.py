@@ -75,7 +75,7 @@ for turn in range(60):
         bd[74 + 6 * i] = place[i]
         for n in range(i, len(ring), 8):
             ring[n] = axes[i]
-    for step in range(40):
+    for _ in range(40):
         for motor in range(4):
             place[motor] += rand(2 * fast + 1) - fast
             st[FIRST + motor * STRIDE + AT] = place[motor]
