@@ -1,6 +1,6 @@
 """How well the machine keeps up, in numbers that M122 reports; they count from the start or from M122 S0.
 
-`serve` stands between the motion's timer and the feeder and notes what it sees, two hundred times a second:
+`serve` stands between the motion's timer and the feeder and notes what it sees, every 8 ms:
 
     longest gap        from one service to the next, us; a soft timer waits for whatever the processor does in one piece
     load               us that the services take per ms of motion

@@ -3,7 +3,7 @@
 G1 S1: the step driver of each motor looks at its axis' endstop before every step by itself, as in homing, and stops at
 once; the others are stopped some ms later. The position is known to the step for all of them.
 
-The watch is kept by the motion's timer, every 5 ms. An axis that moves away from its closed endstop, or stands on it,
+The watch is kept by the motion's timer, every 8 ms. An axis that moves away from its closed endstop, or stands on it,
 is none of its business: it compares where the axis is with where it was when the endstop had just closed. So it stops
 the machine within some 10 ms. The timer only stops the steps; the main loop then finds out the position.
 """

@@ -9,7 +9,7 @@ from adder.planner import Planner
 from adder.slicer import SLICES, Slicer
 
 AHEAD_US = 200_000  # motion that is kept ready in the step driver
-FULL_US = 192_000  # so much is enough for now: to fill up every second time costs half as much
+FULL_US = 192_000  # so much is enough for now
 START_BLOCKS = 40  # start when so many blocks wait,
 START_MS = 60  # or the first one has waited so long
 KEEP_BLOCKS = 24  # left to the planner while more than
@@ -169,6 +169,9 @@ class Feeder:
         return left
 
     def _refill(self):
+        left = self.hal.ticks_diff(self._end_us, self.hal.ticks_us())
+        if left >= FULL_US and not self._events:
+            return
         stream = self.stream
         slicer = self.slicer
         ahead = stream.slices_ahead(slicer.slices())
@@ -179,7 +182,7 @@ class Feeder:
         if self._events:
             # The DMA is at most a few slices ahead of the pins
             self._run_events(slicer.due_events(slicer.slices() - ahead - 4))
-        left = self.hal.ticks_diff(self._end_us, self.hal.ticks_us())
+            left = self.hal.ticks_diff(self._end_us, self.hal.ticks_us())
         if left >= FULL_US or slicer.idle():
             return
         if left < self.lowest_ahead_us:

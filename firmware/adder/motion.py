@@ -12,7 +12,7 @@ from adder.frame import AXES, CLIPPED, MOVES, RETRACTS, TOO_COLD, UNIT, E, Frame
 from adder.retraction import Retraction
 
 _LOWER = "xyze"
-_SERVICE_MS = 5
+_SERVICE_MS = 8
 
 # name, code, letter, unit, decimals, default, lowest, highest, title
 SETTINGS = (
