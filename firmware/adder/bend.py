@@ -448,7 +448,7 @@ class Bend:
             st[m + _M_LAST] = st[m + _M_AT]
         if filters:
             if state[_KIND] == 1:
-                base[0], base[1] = (base[0] + base[1]) >> 1, (base[0] - base[1]) >> 1
+                base[0], base[1] = (base[0] >> 1) + (base[1] >> 1), (base[0] >> 1) - (base[1] >> 1)
             for i in range(4):
                 state[_POS + i] = base[i]
             _still(state, self.ring)

@@ -260,10 +260,10 @@ def bend(st: ptr32, bd: ptr32, ring: ptr32, mesh: ptr32):
             m += _STRIDE
             i += 1
         if kind == 1:
-            x = bd[_POS]
-            i = bd[_POS + 1]
-            bd[_POS] = (x + i) >> 1
-            bd[_POS + 1] = (x - i) >> 1
+            x = bd[_POS] >> 1
+            i = bd[_POS + 1] >> 1
+            bd[_POS] = x + i
+            bd[_POS + 1] = x - i
         if bd[_FILTERS] == 1:
             _filter(bd, ring)
         if bd[_MESH] != 0:
