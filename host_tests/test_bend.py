@@ -24,6 +24,7 @@ from host_tests.models import shaping
 from host_tests.models.spring_mass import SpringMass
 from host_tests.models.trajectory import Trajectory
 from host_tests.motion_bench import UNIT, Bench
+from host_tests.printer_bench import PrinterBench
 from tools.twin.step_record import Steps
 from tools.twin.trajectory import Track
 
@@ -45,7 +46,7 @@ MOVES = (
     (-10, -10, 0, 0, 150, 3000),
     (0, 0, 0.2, 0, 10, 1500),
     (0, 0, 0, -2, 40, 1500),
-    (0, 0, 0.2, 1, 10, 1500),
+    (0, 0, 0.2, 1, 5, 1500),
     (0, 0, 0, -0.5, 40, 1500),
     (0, 0, 0, 1.5, 40, 1500),
     (5, 3, 0, 0.4, 60, 1500),
@@ -900,3 +901,84 @@ def test_babysteps_arrive_while_nothing_else_moves():
         bench.feeder.shift(2, 40, 1600)
         bench.drain()
         assert bench.made() == [400, 0, 40, 30]
+
+
+# The whole printer
+
+ALL_ON = "M593 X F47 D0.08 T1\nM593 Y F33 D0.12 T3\nM205 C12\nM900 K0.04\nM425 X0.05 Y0.05 Z0.02\n"
+
+
+@pytest.fixture(params=[0, 1], ids=["Cartesian", "CoreXY"])
+def printer(request):
+    bench = PrinterBench(kinematics=request.param)
+    assert bench.say("") == ["start"]
+    yield bench
+    bench.close()
+    assert type(bench.error).__name__ == "_End", bench.error
+
+
+def carriages(bench):
+    """X, Y and Z in mm from the switches, as the motors have taken them."""
+    half = 2 if bench.corexy else 1
+    return [bench.carriage(axis) / bench.scale[axis] / (half if axis < 2 else 1) for axis in range(3)]
+
+
+def test_homing_with_filters_on(printer):
+    """G28, filters and backlash on, again and again: a place that is gone to from the same side is the same place."""
+    printer.say(ALL_ON + "G28\nG90\nG1 F6000\n")
+    places = []
+    for _ in range(3):
+        printer.say("G1 X50 Y40 Z5\nG1 X60 Y50 Z6\nM400\n")
+        places.append(carriages(printer))
+        printer.say("G1 X20 Y10 Z2\nM400\nG28\n")
+        assert max(abs(place) for place in carriages(printer)) <= 0.06
+    assert np.abs(np.array(places) - places[0]).max() <= 1.5 / 80
+    off = np.array(places[0]) - (60, 50, 6)
+    # The switches were reached backwards, so it is the backlash further on
+    assert np.abs(off).max() <= 0.1 + 1.5 / 80
+    printer.say("G1 X0 Y0 Z0\nM400\nM593 F0\nM205 C0\nM900 K0\nM425 X0 Y0 Z0\nG1 X5 Y5\nG1 X0\nM400\n")
+    assert printer.printer.motion.feeder.underruns == 0
+
+
+def test_a_quick_stop_with_filters_on(printer):
+    """M410 in the middle, then M114 is where the carriages are, and what follows ends where it should."""
+    printer.say("G28\nM302 P1\n" + ALL_ON + "M425 X0 Y0 Z0\nG90\nG1 X20 Y20 Z5 F9000\nM400\n")
+    begin = np.array(carriages(printer)) - (20, 20, 5)
+    for x, y, ms in ((120, 90, 900), (30, 150, 700), (100, 20, 1100)):
+        printer.send("G1 X%d Y%d E1 F4200\nG1 X60 Y60\n" % (x, y))
+        printer.run(ms)
+        printer.say("M410\n")
+        printer.drain()
+        printer.run(50)
+        (line,) = [line for line in printer.say("M114\n") if line.startswith("X:")]
+        told = [float(word[2:]) for word in line.split()[:3]]
+        assert np.abs(np.array(carriages(printer)) - begin - told).max() <= 1.01 / 80
+        assert 20.5 < told[0] < 119.5
+    printer.say("G1 X50 Y60 Z6\nM400\n")
+    assert np.abs(np.array(carriages(printer)) - begin - (50, 60, 6)).max() < 0.6 / 80
+
+
+def test_hold_and_resume_with_filters_on(printer):
+    motion = printer.printer.motion
+    printer.say("G28\n" + ALL_ON + "M425 X0 Y0 Z0\nG90\nG1 X20 Y20 Z5 F9000\nM400\n")
+    begin = np.array(carriages(printer)) - (20, 20, 5)
+    printer.send("G1 X120 Y90 F3000\nG1 X20\nG1 Y20\nM400\n")
+    for wait in (900, 700, 333, 1200):
+        printer.run(wait)
+        motion.hold()
+        printer.run(700)
+        made = list(printer.made)
+        printer.run(1500)
+        assert printer.made == made and motion.busy()
+        motion.resume()
+    printer.settle()
+    assert np.abs(np.array(carriages(printer)) - begin - (20, 20, 5)).max() < 0.6 / 80
+    assert motion.feeder.underruns == 0
+
+
+def test_e_is_counted_through_g92_with_filters_on(printer):
+    printer.say("M302 P1\n" + ALL_ON + "M82\nG92 E0\nG91\nG1 F3000\n")
+    for number in range(4):
+        printer.say("G1 X%d E2.5\nG92 E0\nG1 E-1\nG92 E0\n" % (5 if number % 2 else -5))
+    printer.say("M400\n")
+    assert abs(printer.made[3] - 4 * 1.5 * printer.scale[3]) <= 1
