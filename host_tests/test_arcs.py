@@ -410,6 +410,12 @@ class Disc:
     def __init__(self):
         self.asked = []
 
+    def shape(self):
+        return (0,)  # motors as those of a Cartesian machine
+
+    def slow(self, state, request):
+        pass
+
     def reach(self, here, there, soft=True):
         for point in (here, there):
             self.asked.append(tuple(value / UNIT for value in point))
@@ -533,6 +539,7 @@ def test_whatever_comes_the_arc_is_refused_or_stays_within_the_limits(lines):
             b.run(300)
             b.send("M410\n")
             b.settle()
+            b.drain()
             written = b.take()
             assert all(w == "ok" or w.startswith("echo:") for w in written), written
             assert written.count("ok") == 2

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from adder.board import Board, BoardError, load
+from adder.board import BoardError, checked, load
 
 # Pins of the SKR Pico V1.0, as its maker documents them.
 SKR_PICO = {
@@ -23,7 +23,7 @@ def data(name="skr_pico"):
 
 def text_of(board):
     with pytest.raises(BoardError) as caught:
-        Board(board)
+        checked(board)
     text = str(caught.value)
     assert "\n" not in text and text.isascii()
     return text
@@ -138,5 +138,5 @@ def test_timing_can_be_set_per_axis():
     board = data()
     board["axes"]["E"]["driver"] = "drv8825"
     board["axes"]["E"]["pulse_low_ns"] = 5000
-    axis = Board(board).axis("E")
+    axis = checked(board).axis("E")
     assert (axis.pulse_high_ns, axis.pulse_low_ns, axis.dir_setup_ns) == (2000, 5000, 650)

@@ -3,7 +3,7 @@
 import pytest
 from heat_bench import Bench, settings_of
 
-from adder.board import Board
+from adder.board import checked
 from adder.errors import Refused
 from adder.fans import SETTINGS, Fans
 
@@ -110,7 +110,7 @@ def test_refusals():
 
 def test_board_without_fans():
     module = __import__("boards.skr_pico", fromlist=["BOARD"])
-    bench = FanBench(Board(dict(module.BOARD, fans={})))
+    bench = FanBench(checked(dict(module.BOARD, fans={})))
     bench.run(1)
     bench.fans.off()
     with pytest.raises(Refused, match="no part fan"):

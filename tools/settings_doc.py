@@ -17,7 +17,7 @@ HEADINGS = {
     "motion": ("Homing and extrusion", ""),
     "heat": ("Heaters", "Control, protection, and when M109 and M190 end. C is degrees Celsius."),
     "fans": ("Fans", ""),
-    "arc": (
+    "arc_settings": (
         "Arcs",
         "Whatever they say: no segment leaves its arc by more than 0.005 mm, and 1000 segments a second are not "
         "exceeded but for that.",

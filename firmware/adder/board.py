@@ -8,11 +8,8 @@ a board that does not pass ends with one BoardError and everything still as the 
 import sys
 
 from adder import thermistor
-
-
-class BoardError(Exception):
-    """A board file that cannot be used; the text is one line with the place, the value and what would be right."""
-
+from adder.errors import BoardError
+from adder.parts import BOARD_KEYS, Board, Part
 
 # Timing of step inputs in ns: pulse high, pulse low, direction set-up before the edge, direction hold after it.
 # TMC: data sheets ask for about 100 ns and 20 ns; A4988, DRV8825, LV8729, TB6600, TB6560: their data sheets' minima,
@@ -91,20 +88,8 @@ _SINGLES = (
 _TOP = ("name", "title", "chip", "reserved", "axes", "heaters", "fans", "defaults")
 
 
-class Part:
-    """One part of a board: its keys as attributes, `name` how messages call it."""
-
-    def __init__(self, name):
-        self.name = name
-
-
-class Board:
-    """A checked board.
-
-    `name`, `title`, `chip`; `axes` list of parts in the order X Y Z E (`letter`, `step`, `dir`, ...); `heaters` and
-    `fans` lists of parts with `name`; `probe`, `servo`, `neopixel`, `runout`, `tmc_uart` a part or None; `defaults`
-    {setting name: value in the setting's unit}; `pins` {GPIO: what it is used for}.
-    """
+class _Checks:
+    """A board file on its way to a Board; every attribute of it that has no underscore is one of the Board."""
 
     def __init__(self, data):
         if not isinstance(data, dict):
@@ -152,18 +137,6 @@ class Board:
         self.defaults = data.get("defaults", {})
         if not isinstance(self.defaults, dict):
             self._wrong("'defaults' is %s, should be a dict of setting: value" % type(self.defaults).__name__)
-
-    def axis(self, letter):
-        """The part of axis "X", "Y", "Z" or "E"."""
-        return self.axes[AXES.index(letter)]
-
-    def heater(self, name):
-        """The heater part of that name, or None if the board has none."""
-        return _find(self.heaters, name)
-
-    def fan(self, name):
-        """The fan part of that name, or None if the board has none."""
-        return _find(self.fans, name)
 
     def _wrong(self, text):
         raise BoardError("board %s: %s" % (self.name, text))
@@ -289,6 +262,15 @@ class Board:
                     )
 
 
+def checked(data):
+    """The Board of a board file's dict; BoardError if anything in it is wrong."""
+    checks = _Checks(data)
+    board = Board()
+    for key in BOARD_KEYS:
+        setattr(board, key, getattr(checks, key))
+    return board
+
+
 def load(name):
     """The checked Board of boards/<name>.py; BoardError if there is none or it does not pass.
 
@@ -308,17 +290,10 @@ def load(name):
         # Also the package: it holds the module as an attribute.
         del sys.modules[module]
         sys.modules.pop("boards", None)
-    board = Board(data)
+    board = checked(data)
     if board.name != name:
         raise BoardError("board '%s': the file calls itself '%s'" % (name, board.name))
     return board
-
-
-def _find(parts, name):
-    for part in parts:
-        if part.name == name:
-            return part
-    return None
 
 
 def _is_int(value):

@@ -7,3 +7,7 @@ class Refused(Exception):
 
 class Fault(Exception):
     """What must stop a print: heaters off first, then `Error:<text>` and the line that says that the printer halted."""
+
+
+class BoardError(Exception):
+    """A board file that cannot be used; the text is one line with the place, the value and what would be right."""

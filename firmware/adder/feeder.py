@@ -4,7 +4,6 @@ It decides when motion starts (as soon as the planner knows enough, or somebody 
 of steps ahead, notices when the streams have ended, and counts an underrun when they ended in the middle of a motion.
 """
 
-from adder.bend import Bend
 from adder.planner import Planner
 from adder.slicer import SLICES, Slicer
 
@@ -29,7 +28,6 @@ class Feeder:
         self.stream = stream
         self.planner = Planner()
         self.slicer = Slicer(self.planner, stream)
-        self.slicer.bend = self.bend = Bend()
         self.running = False
         self.dead = False  # after an emergency stop
         self.hold = False  # no new slices (homing, recovery)
@@ -48,6 +46,20 @@ class Feeder:
         self._steps = [0, 0, 0, 0]
         self.made = [0, 0, 0, 0]  # steps of the motors when everything was dropped last
         self._braked = None  # called when everything has come to rest after `brake`
+
+    @property
+    def bend(self):
+        """What bends the path (adder/bend.py), loaded when it is first needed: code that is not frozen takes RAM."""
+        if self.slicer.bend is None:
+            from adder.bend import Bend
+
+            self.slicer.bend = Bend()
+        return self.slicer.bend
+
+    @property
+    def bends(self):
+        """Whether `bend` has been needed yet."""
+        return self.slicer.bend is not None
 
     # Events: functions that belong between two moves
 
@@ -193,9 +205,15 @@ class Feeder:
         if more != left:
             stream.end(slicer.slices())
             self._end_us = self.hal.ticks_add(self._end_us, more - left)
+        # Short moves become slower as what is ready runs down
+        low = 0
+        if more < LOW_US and not self.flush and self.planner.waiting() < START_BLOCKS:
+            low = (LOW_US - more) * 256 // LOW_US
+        self.planner.set_low(low)
 
     def _ended(self):
         self.running = False
+        self.planner.set_low(0)
         self._waiting_since = None
         if self.slicer.moving():
             self.underruns += 1
@@ -245,7 +263,7 @@ class Feeder:
         # The mesh is not as high here as where the motors were going to
         for _ in range(4):
             off = made_z - slicer.steps(2)
-            if off == 0 or self.bend.curved():
+            if off == 0 or (self.bends and self.bend.curved()):
                 break
             steps[2] += off
             slicer.place(steps)
@@ -270,6 +288,7 @@ class Feeder:
 
     def shift(self, motor, steps, rate):
         """Babysteps, made within the slices to come: see Slicer.shift."""
+        self.slicer.bend = self.bend  # which makes them
         self.planner.shift(motor, steps)
         self.slicer.shift(motor, steps, rate)
         self.flush = self.flush or not self.running

@@ -5,8 +5,6 @@ are 5 to 200 Hz (M593 keeps to that; the rows know no gap). The S-curve's time i
 from nothing to its full value a, so the jerk is a / time at most.
 """
 
-from adder import shapers as shapers_of
-
 SHAPER_LOWEST = 500  # 0.01 Hz
 
 # name, code, letter, unit, decimals, default, lowest, highest, title
@@ -44,8 +42,16 @@ def values(get):
     )
 
 
+def any_on(chosen):
+    """Whether anything of it is switched on."""
+    smooth_ms, shapers, advance, lash = chosen[:4]
+    return bool(smooth_ms or advance or [1 for row in shapers if row[0] and row[1]] or [1 for row in lash if row[0]])
+
+
 def configure(bend, chosen):
     """Set up the filters and the backlash of `bend` (adder/bend.py); at rest."""
+    from adder import shapers as shapers_of
+
     smooth_ms, shapers, advance, lash, correction, smoothing, e_speed = chosen
     x, y = [
         shapers_of.impulses(kind, frequency / 100, damping / 1000) if kind and frequency else None

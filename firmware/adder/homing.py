@@ -124,6 +124,7 @@ def _home_group(motion, machine, group):
         state[plan.axis] = plan.place
         motion.frame.origin(plan.axis)
         motion.homed |= 1 << plan.axis
+        motion.babysteps[plan.axis] = 0
     motion.place_motors()
     return True
 

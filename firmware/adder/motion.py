@@ -3,13 +3,11 @@
     G-code --frame--> request --planner--> blocks --slicer--> words --stream--> edges
 """
 
-from adder import correction, endstops, filter_settings, frame, homing, kinematics
-from adder.arc import Arcs
+from adder import correction, filter_settings, frame, kinematics
 from adder.counters import Counters
 from adder.errors import Refused
 from adder.feeder import Feeder
 from adder.frame import AXES, CLIPPED, MOVES, RETRACTS, TOO_COLD, UNIT, E, Frame
-from adder.retraction import Retraction
 
 _LOWER = "xyze"
 _SERVICE_MS = 8
@@ -95,10 +93,11 @@ class Motion:
             for axis in drivers
         ]
         self._on_failure = None
-        self.arcs = Arcs(self)
+        self._arcs = None
         self.counters = Counters(hal, self.feeder)
-        self.watch = endstops.Watch(self)
-        self.retraction = Retraction(self)
+        self._watch = None
+        self._retraction = None
+        self.on_hit = None  # functions (wake_up, abort) for the watch over endstops, set by the printer
         self.apply_settings()
         settings.on_change("", self.apply_settings)
         settings.guard(self._check_machine)
@@ -112,11 +111,44 @@ class Motion:
     def _serve(self, _):
         try:
             self.counters.serve()
-            if self.watch.active:
-                self.watch.look()
+            if self._watch and self._watch.active:
+                self._watch.look()
         except Exception as error:
             self.kill()
             self._on_failure(error)
+
+    @property
+    def watch(self):
+        """Endstops outside homing (adder/endstops.py), loaded when it is first needed."""
+        if self._watch is None:
+            from adder.endstops import Watch
+
+            self._watch = Watch(self)
+            self._watch.start(*self.on_hit)
+        return self._watch
+
+    @property
+    def hit(self):
+        """A watched endstop has stopped the motion: `watch.settle` has to be called."""
+        return self._watch is not None and self._watch.hit
+
+    @property
+    def retraction(self):
+        """G10 and G11 (adder/retraction.py), loaded when they are first needed."""
+        if self._retraction is None:
+            from adder.retraction import Retraction
+
+            self._retraction = Retraction(self)
+        return self._retraction
+
+    @property
+    def arcs(self):
+        """G2 and G3 (adder/arc.py), loaded when they are first needed: code that is not frozen takes RAM."""
+        if self._arcs is None:
+            from adder.arc import Arcs
+
+            self._arcs = Arcs(self)
+        return self._arcs
 
     @property
     def feed_percent(self):
@@ -211,9 +243,10 @@ class Motion:
         shape = self.kinematics.shape()
         if chosen != self._bent or shape != self._shape:
             self._bent = chosen
-            filter_settings.configure(feeder.bend, chosen)
-            feeder.bend.kinematics(self.kinematics)
-            feeder.slicer.bent()
+            if feeder.bends or filter_settings.any_on(chosen) or not self.kinematics.linear:
+                filter_settings.configure(feeder.bend, chosen)
+                feeder.bend.kinematics(self.kinematics)
+                feeder.slicer.bent()
             if shape != self._shape:
                 if self._shape:
                     self.homed = 0
@@ -268,18 +301,22 @@ class Motion:
         units = self.frame.drives()
         self.feeder.place(self.kinematics(units) if self.kinematics.linear else units)
 
+    def _undone_e(self, units):
+        # What is left of E's undone way when a retraction was among it
+        return self._retraction.undone(units) if self._retraction else units
+
     def take_back(self, undone):
         """The position is where the motors are: `undone` steps per motor were planned but not made."""
         if not self.kinematics.linear:
             made = self.feeder.made
-            undone_e = self.retraction.undone(self.feeder.planner.units(E, undone[E]))
+            undone_e = self._undone_e(self.feeder.planner.units(E, undone[E]))
             self.frame.advance((0, 0, 0, -undone_e))
             self.frame.set_drives(self.kinematics.axes([made[motor] << 12 for motor in range(3)]))
             self.place_motors()
             return
         units = [self.feeder.planner.units(motor, undone[motor]) for motor in range(4)]
         self.kinematics.inverse(units)
-        units[E] = self.retraction.undone(units[E])
+        units[E] = self._undone_e(units[E])
         self.frame.advance([-way for way in units])
 
     # Moves
@@ -290,6 +327,8 @@ class Motion:
         Raises Refused for a letter that is wrong; targets outside the limits are clipped. S1 and S2: adder/endstops.py.
         """
         if c.has("S"):
+            from adder import endstops
+
             endstops.move(self, c)
         else:
             self.plain_move(c)
@@ -449,14 +488,16 @@ class Motion:
     def _braked(self):
         self.take_back(self.feeder.abandon())
         self.held = False
-        self.retraction.forget_hop()
+        if self._retraction:
+            self._retraction.forget_hop()
         self.feeder.set_feed(self._feed_percent)
 
     def stop_now(self):
         """Stop without deceleration and drop the queue; what was not made is known, what the motors lost is not."""
         self.stops += 1
         self.take_back(self.feeder.abandon())
-        self.retraction.forget_hop()
+        if self._retraction:
+            self._retraction.forget_hop()
         self.feeder.end_braking()
         self.held = False
         self.feeder.set_feed(self._feed_percent)
@@ -531,9 +572,13 @@ class Motion:
         self.drain()
         state = self.frame.state
         kept = correction.suspend(state, axes & 4 or not axes & 7)
-        self.watch.pause(True)
+        if self._watch:
+            self._watch.pause(True)
         try:
+            from adder import homing
+
             homing.home(self, axes)
         finally:
-            self.watch.pause(False)
+            if self._watch:
+                self._watch.pause(False)
             correction.resume(state, kept)

@@ -29,8 +29,7 @@ they set, and `groups()` lists them all.
 
 from array import array
 
-from adder.board import BoardError
-from adder.errors import Refused
+from adder.errors import BoardError, Refused
 
 SETTINGS = (
     ("steps_per_mm_x", "M92", "X", "steps/mm", 3, 80000, 100, 10000000, "steps per mm, X"),
@@ -102,7 +101,7 @@ _REMARKS = (
     ("M593 Y", "Input shaping, Y:"),
     ("M900", "Linear advance (s):"),
     ("M425", "Backlash (mm), F share that is made up for, S over this way (mm):"),
-    ("M665", "Delta (mm): L rods, R radius, B bed's radius, H height, X Y Z turn of the towers (deg); S without effect:"),
+    ("M665", "Delta (mm): L rods, R radius, B bed's radius, H height, X Y Z turn of the towers (deg):"),
     ("M666", "Switches, corrections (mm, deg):"),
     ("M365", "SCARA, scales:"),
     ("M200", "Filament's diameter (mm), S1 E counts mm^3, L highest flow (mm^3/s), 0 any:"),
@@ -119,9 +118,20 @@ _NOTES_MAX = 8
 
 def groups():
     """The row tuples of all modules, for `Settings`."""
-    from adder import arc, correction, fans, filament, filter_settings, frame, heat, kinematics, motion, retraction
+    from adder import (
+        arc_settings,
+        correction,
+        fans,
+        filament,
+        filter_settings,
+        frame,
+        heat,
+        kinematics,
+        motion,
+        retraction,
+    )
 
-    modules = (motion, heat, fans, filter_settings, arc, kinematics, filament, retraction, correction, frame)
+    modules = (motion, heat, fans, filter_settings, arc_settings, kinematics, filament, retraction, correction, frame)
     return (SETTINGS,) + tuple([module.SETTINGS for module in modules])
 
 

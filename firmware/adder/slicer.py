@@ -23,7 +23,7 @@ if sys.platform == "rp2":
 else:
     from adder.slices import run
 
-WORDS = 2048  # ring of each motor
+WORDS = 1024  # ring of each motor: 200 ms of slices up to some 350,000 steps/s, 30 ms at any rate
 SLICES = 512  # ring of numbers of words
 STATE_FIELDS = 176
 

@@ -76,8 +76,8 @@ _M_COUNT = const(9)  # steps handed out, signed
 _M_FREE = const(10)  # words that may be written now
 _STRIDE = const(16)
 
-_WORDS = const(2048)  # per motor
-_WORD_MASK = const(2047)
+_WORDS = const(1024)  # per motor
+_WORD_MASK = const(1023)
 _SLICE_MASK = const(511)
 _SLICES_RING = const(512)
 _ROOM = const(80)  # words that must be free for a slice
@@ -338,7 +338,7 @@ def _step(st: ptr32, words: ptr32, counts: ptr32):
 def run(st: ptr32, words: ptr32, counts: ptr32, mode: int) -> int:
     """One slice's position (WALK), its words (STEP), or both, slice after slice (BOTH).
 
-    BOTH ends with FULL when the budget, the slots or the room for words are used up. `words` holds a ring of 2048
+    BOTH ends with FULL when the budget, the slots or the room for words are used up. `words` holds a ring of 1024
     words per motor, one after the other; `counts` a ring of 512 numbers of words per motor.
     """
     if mode == 0:

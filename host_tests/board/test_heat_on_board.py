@@ -17,7 +17,7 @@ MODULES = ("board", "errors", "thermistor", "pid", "heatguard", "heat")
 
 BENCH = """
 import gc, micropython, time
-from adder.board import Board
+from adder.board import checked
 from adder import heat
 from boards.skr_pico import BOARD
 
@@ -53,7 +53,7 @@ class Settings:
     def on_change(self, prefix, function):
         pass
 
-h = heat.Heat(Board(BOARD), Hal(), Settings())
+h = heat.Heat(checked(BOARD), Hal(), Settings())
 h.start()
 h.by_name('hotend').set_target(21000)
 h.by_name('bed').set_target(6000)

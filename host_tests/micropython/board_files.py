@@ -7,12 +7,12 @@ from adder import board
 for name in os.listdir("boards"):
     if name.endswith(".py"):
         data = __import__("boards." + name[:-3], None, None, ("BOARD",)).BOARD
-        checked = board.Board(data)
-        assert checked.name == name[:-3], (checked.name, name)
-        assert len(checked.axes) == 4
+        known = board.checked(data)
+        assert known.name == name[:-3], (known.name, name)
+        assert len(known.axes) == 4
 
 try:
-    board.Board({"name": "x"})
+    board.checked({"name": "x"})
 except board.BoardError as error:
     assert "missing" in str(error), error
 else:

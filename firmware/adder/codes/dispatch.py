@@ -19,7 +19,7 @@ def _key(code):
 
 
 class Dispatcher:
-    """Finds handlers in the table's rows; a handler's module is imported at start."""
+    """Finds handlers in the table's rows; a handler's module is imported when its first code comes."""
 
     def __init__(self, printer):
         self._printer = printer
@@ -27,15 +27,19 @@ class Dispatcher:
         self._move = printer.motion.move
         self._handlers = {}
         self._any_tool = None
-        for code, module, function, _, _, _ in ROWS:
-            handler = None
-            if module:
-                package = __import__("adder.codes." + module, None, None, (function,))
-                handler = getattr(package, function)
+        for number in range(len(ROWS)):
+            code = ROWS[number][0]
             if code == "T":
-                self._any_tool = handler
+                self._any_tool = number
             else:
-                self._handlers[_key(code)] = handler
+                self._handlers[_key(code)] = number
+
+    def _find(self, number):
+        # The handler of a row; rows without one act on arrival
+        _, module, function, _, _, _ = ROWS[number]
+        if not module:
+            return None
+        return getattr(__import__("adder.codes." + module, None, None, (function,)), function)
 
     def run(self, c):
         """Run one command and acknowledge it, unless it halted the printer."""
@@ -64,4 +68,10 @@ class Dispatcher:
             if c.letter != _T:
                 raise Refused('Unknown command: "%s"' % c.shown())
             handler = self._any_tool
+        if type(handler) is int:
+            handler = self._find(handler)
+            if c.letter == _T:
+                self._any_tool = handler
+            else:
+                self._handlers[key] = handler
         return handler(self._printer, c)

@@ -6,7 +6,7 @@ main.py imports this module first. The rings must lie on multiples of their size
 import uctypes
 
 MOTORS = 4
-WORDS_BYTES = 8192  # per motor: 2048 words
+WORDS_BYTES = 4096  # per motor: 1024 words
 COUNTS_BYTES = 2048  # per motor: 512 counts
 
 

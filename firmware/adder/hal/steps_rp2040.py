@@ -30,9 +30,9 @@ from adder.hal import rings_rp2040
 from adder.slicer import WORDS
 
 MOTORS = 4
-_WORDS_BYTES = const(8192)
+_WORDS_BYTES = const(4096)
 _COUNTS_BYTES = const(2048)
-_WORD_MASK = const(2047)
+_WORD_MASK = const(1023)
 _SLICE_MASK = const(511)
 
 # Places in the program, relative to its start
@@ -274,7 +274,7 @@ class StepStream:
                     size=2,
                     inc_read=True,
                     inc_write=False,
-                    ring_size=13,
+                    ring_size=12,
                     ring_sel=False,
                     treq_sel=motor,
                     chain_to=control.channel,
