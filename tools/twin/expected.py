@@ -305,6 +305,11 @@ class Expected:
         for motor in AXES:
             made = before[motor] - _nearest(self._reference[motor])
             self._reference[motor] = _nearest(after[motor]) - made
+        # Where within a step it counts from is the firmware's affair: a position may hold what was refused to be made.
+        for axis in AXES:
+            if words.get(axis.upper()):
+                for motor in self._motors_of(axis):
+                    self._inexact[motor] += 1 / self._steps_per_mm[motor]
 
     def _m220(self, words) -> None:
         if words.get("S"):
