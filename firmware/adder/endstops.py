@@ -5,7 +5,7 @@ once; the others are stopped some ms later. The position is known to the step fo
 
 The watch is kept by the motion's timer, every 8 ms. An axis that moves away from its closed endstop, or stands on it,
 is none of its business: it compares where the axis is with where it was when the endstop had just closed. So it stops
-the machine within some 10 ms. The timer only stops the steps; the main loop then finds out the position.
+the machine within some 15 ms. The timer only stops the steps; the main loop then finds out the position.
 """
 
 from array import array

@@ -13,10 +13,11 @@ START_BLOCKS = 40  # start when so many blocks wait,
 START_MS = 60  # or the first one has waited so long
 KEEP_BLOCKS = 24  # left to the planner while more than
 LOW_US = 50_000  # of steps are ready: a block that is sealed as the last one ends at rest
+SLOW_US = 30_000  # with less than this ready, what comes is stretched (M205 B)
 READY_US = 160_000  # motion starts with so much ready, or all there is
 PIECE = 8  # slices made before somebody looks at the clock
 SERVICE_US = 600  # the main loop waits no longer than this, or a piece, for one service;
-URGENT_US = 3_000  # while less than LOW_US is ready, so long: blocks of a millisecond and less come faster than that
+URGENT_US = 3_000  # before the start, and while less than LOW_US is ready: blocks below a millisecond come faster than that
 MARGIN_US = 3_000  # closer to the end than this, the streams are left to end
 
 
@@ -176,7 +177,7 @@ class Feeder:
             if made < PIECE:
                 self._more = False
                 break
-            if hal.ticks_diff(hal.ticks_us(), began) >= (SERVICE_US if left > LOW_US else URGENT_US):
+            if hal.ticks_diff(hal.ticks_us(), began) >= (SERVICE_US if self.running and left > LOW_US else URGENT_US):
                 break
         return left
 
@@ -207,8 +208,8 @@ class Feeder:
             self._end_us = self.hal.ticks_add(self._end_us, more - left)
         # Short moves become slower as what is ready runs down
         low = 0
-        if more < LOW_US and not self.flush and self.planner.waiting() < START_BLOCKS:
-            low = (LOW_US - more) * 256 // LOW_US
+        if more < SLOW_US and not self.flush and self.planner.waiting() < START_BLOCKS:
+            low = (SLOW_US - more) * 256 // SLOW_US
         self.planner.set_low(low)
 
     def _ended(self):
@@ -296,6 +297,6 @@ class Feeder:
     def motor_steps(self, motor):
         """Where the motor is now, in steps; within a slice or two while it moves."""
         steps = self.slicer.steps(motor)
-        if self.running:
+        if self.running or self._ready_us:
             steps -= self.stream.pending(motor, self.slicer.written(motor))
         return steps

@@ -72,7 +72,7 @@ def test_a_checked_move_of_several_axes_ends_at_the_first_switch():
         y, x = twin.steps("y").net, twin.steps("x").net
         assert 0 <= y - x <= 30  # the other one made some ms more, at 21 mm/s
         times = twin.edges("x")[0]
-        assert times[-1] - switch.closings()[0] <= 15e6
+        assert times[-1] - switch.closings()[0] <= 20e6
         assert abs(places["e"] * 93 - twin.steps("e").net) <= 1
         check_drivers(twin)
 
@@ -86,7 +86,7 @@ def test_the_watch_stops_a_move_into_a_switch(kinematics):
         said = twin.run(2)
         assert len([line for line in said if line.startswith("echo:endstops hit: X:-16.")]) == 1, said
         late = max(twin.edges(motor)[0][-1] for motor in "xy") - switch.closings()[0]
-        assert late <= 15e6, late
+        assert late <= 20e6, late
         after = twin.position_mm()
         assert -0.5 <= after["x"] <= 0
         places, counts = told(twin)

@@ -13,7 +13,7 @@ from adder import thermistor
 from adder.pid import Pid
 from tools import paths
 
-MODULES = ("board", "errors", "thermistor", "pid", "heatguard", "heat")
+MODULES = ("parts", "board", "errors", "thermistor", "pid", "heatguard", "heat")
 
 BENCH = """
 import gc, micropython, time
