@@ -17,7 +17,7 @@ SLOW_US = 30_000  # with less than this ready, what comes is stretched (M205 B)
 READY_US = 160_000  # motion starts with so much ready, or all there is
 PIECE = 8  # slices made before somebody looks at the clock
 SERVICE_US = 600  # the main loop waits no longer than this, or a piece, for one service;
-URGENT_US = 3_000  # before the start, and while less than LOW_US is ready: blocks below a millisecond come faster than that
+URGENT_US = 3_000  # the same before the start and while less than LOW_US is ready
 MARGIN_US = 3_000  # closer to the end than this, the streams are left to end
 
 
