@@ -148,8 +148,20 @@ def decimal(value, decimals):
     return ("-" if value < 0 else "") + digits[:point] + "." + digits[point:end]
 
 
+_TENS = (1, 10, 100, 1000, 10000, 100000, 1000000)
+
+
 def scaled(text, decimals):
     """The integer behind a decimal number, scaled, rounded half away from zero; or ValueError."""
+    if len(text) <= 9:
+        # As most are, in few calls
+        if text.isdigit():
+            return int(text) * _TENS[decimals] if decimals else int(text)
+        digits = text.replace(".", "")
+        if digits.isdigit() and len(digits) == len(text) - 1:
+            more = decimals + text.find(".") - len(digits)
+            if more >= 0:
+                return int(digits) * _TENS[more]
     negative = text.startswith("-")
     whole, _, fraction = (text[1:] if negative else text).partition(".")
     digits = whole + fraction
@@ -173,27 +185,23 @@ class Settings:
     """
 
     def __init__(self, groups, defaults=None, store=None, renamed=RENAMED):
-        self._groups = groups
+        self._table = []
+        for group in groups:
+            self._table.extend(group)
         self._store = store
         self._renamed = renamed
         self._listeners = []
         self._guards = []
         self._unknown = []  # lines of the store that another version wrote and wants back
         self._index = {}
-        count = 0
-        for group in groups:
-            count += len(group)
-        self._defaults = array("i", [0] * count)
-        at = 0
-        for group in groups:
-            for row in group:
-                self._index[row[0]] = at
-                self._defaults[at] = row[5]
-                at += 1
+        self._defaults = array("i", [row[5] for row in self._table])
+        index = self._index
+        for at, row in enumerate(self._table):
+            index[row[0]] = at
         if defaults:
             for name in defaults:
                 self._board_default(name, defaults[name])
-        self._values = array("i", self._defaults)
+        self._values = self._defaults[:]
 
     def _board_default(self, name, value):
         if name not in self._index:
@@ -212,15 +220,10 @@ class Settings:
         self._defaults[self._index[name]] = value
 
     def _row(self, at):
-        for group in self._groups:
-            if at < len(group):
-                return group[at]
-            at -= len(group)
-        return None
+        return self._table[at]
 
     def _rows(self):
-        for group in self._groups:
-            yield from group
+        return self._table
 
     def row(self, name):
         """The row of a setting; KeyError if there is none."""
@@ -389,7 +392,10 @@ class Settings:
             notes.append("No stored settings can be used, defaults loaded")
             return ["echo:" + note for note in notes]
         values, more = self._parse(text)
-        self._commit([(at, values[at]) for at in range(len(values))])
+        if self._listeners:
+            self._commit(enumerate(values))
+        else:
+            self._values = values  # at the start, when nobody has to be told
         store = self._store
         lines = [
             "echo:V%d stored settings retrieved (%d bytes; crc %d)"
@@ -407,8 +413,33 @@ class Settings:
         self._commit([(at, self._defaults[at]) for at in range(len(self._defaults))])
         return "echo:Hardcoded Default Settings Loaded"
 
+    def _plain(self, text):
+        # The values of a text that holds nothing but known names, each with a value that is right; else None
+        words = text.split()
+        pairs = len(words) // 2
+        if len(words) & 1 or text.count(" ") != pairs or text.count("\n") != pairs:
+            return None
+        values = self._defaults[:]
+        index, table, read = self._index, self._table, scaled
+        try:
+            words = iter(words)
+            for name in words:
+                at = index[name]
+                _, _, _, _, decimals, _, lowest, highest, _ = table[at]
+                number = read(next(words), decimals)
+                if number < lowest or number > highest:
+                    return None
+                values[at] = number
+        except (KeyError, ValueError):
+            return None
+        return values
+
     def _parse(self, text):
-        values = array("i", self._defaults)
+        values = self._plain(text)
+        if values is not None:
+            self._unknown = []
+            return values, []
+        values = self._defaults[:]
         notes = []
         unknown = []
         old = []

@@ -83,7 +83,7 @@ print(made - start, loaded - made, kept, saved - again, time.ticks_us() - saved,
     print(f"settings: made in {make_us} us, loaded in {load_us} us, {kept} bytes; M500 {save_us}, M503 {print_us} us")
     record_property("settings_load_us", make_us + load_us)
     assert (lines, y_max) == (1, 200000)
-    assert make_us + load_us <= 120_000
+    assert make_us + load_us <= 66_000
     assert kept <= 6000
 
 

@@ -9,14 +9,11 @@ MOTORS = 4
 WORDS_BYTES = 4096  # per motor: 1024 words
 COUNTS_BYTES = 2048  # per motor: 512 counts
 
-
-def _aligned(size):
-    # Room for four rings of `size` bytes, its address, and what has to be kept so that it stays
-    room = bytearray(MOTORS * size + size)
-    base = uctypes.addressof(room)
-    skip = -base % size
-    return memoryview(room)[skip : skip + MOTORS * size], base + skip, room
-
-
-words, words_base, _words_room = _aligned(WORDS_BYTES)
-counts, counts_base, _counts_room = _aligned(COUNTS_BYTES)
+# Room for all rings, the largest first: behind those of words, which lie on a multiple of their size, so do the others
+_room = bytearray(MOTORS * (WORDS_BYTES + COUNTS_BYTES) + WORDS_BYTES)
+_skip = -uctypes.addressof(_room) % WORDS_BYTES
+_rest = _skip + MOTORS * WORDS_BYTES
+words = memoryview(_room)[_skip:_rest]
+words_base = uctypes.addressof(_room) + _skip
+counts = memoryview(_room)[_rest : _rest + MOTORS * COUNTS_BYTES]
+counts_base = words_base + MOTORS * WORDS_BYTES
